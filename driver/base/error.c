@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Filling error objects and quoting names for them. */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QUOTED_MAX 120 /* characters between the quotes */
+
+static int fill(struct snapdrv_error *err, int code, int errnum, const char *format, va_list args)
+{
+	if (err) {
+		err->code = code;
+		err->errnum = errnum;
+		vsnprintf(err->message, sizeof(err->message), format, args);
+	}
+	return -errnum;
+}
+
+int fail(struct snapdrv_error *err, int code, int errnum, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill(err, code, errnum, format, args);
+	va_end(args);
+	return -errnum;
+}
+
+int refuse(struct snapdrv_error *err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill(err, SNAPDRV_REFUSED, EBADMSG, format, args);
+	va_end(args);
+	return -EBADMSG;
+}
+
+int fail_errno(struct snapdrv_error *err, const char *format, ...)
+{
+	int errnum = errno;
+	va_list args;
+
+	va_start(args, format);
+	fill(err, SNAPDRV_FAILED, errnum, format, args);
+	va_end(args);
+	if (err) {
+		size_t used = strlen(err->message);
+
+		snprintf(err->message + used, sizeof(err->message) - used, ": %s", strerror(errnum));
+	}
+	return -errnum;
+}
+
+int fail_within(struct snapdrv_error *err, int ret, const char *format, ...)
+{
+	char inner[sizeof(err->message)];
+	va_list args;
+	size_t used;
+
+	if (!err)
+		return ret;
+	memcpy(inner, err->message, sizeof(inner));
+	va_start(args, format);
+	vsnprintf(err->message, sizeof(err->message), format, args);
+	va_end(args);
+	used = strlen(err->message);
+	snprintf(err->message + used, sizeof(err->message) - used, ": %s", inner);
+	return ret;
+}
+
+int fail_memory(struct snapdrv_error *err)
+{
+	return fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+}
+
+static size_t quote_byte(char *to, unsigned char byte)
+{
+	if (byte >= 0x20 && byte < 0x7f && byte != '\\') {
+		*to = (char)byte;
+		return 1;
+	}
+	return (size_t)sprintf(to, "\\x%02x", byte);
+}
+
+struct quoted quote(const char *name)
+{
+	struct quoted out;
+	size_t length = strlen(name), head = length, tail = 0, used = 0;
+	char *to = out.text;
+
+	if (length > QUOTED_MAX) {
+		head = QUOTED_MAX / 2;
+		tail = QUOTED_MAX / 2 - 3;
+	}
+	to[used++] = '\'';
+	for (size_t i = 0; i < length; i++) {
+		char byte[8];
+		size_t size;
+
+		if (i == head && tail) {
+			memcpy(to + used, "...", 3);
+			used += 3;
+			i = length - tail;
+		}
+		size = quote_byte(byte, (unsigned char)name[i]);
+		if (used + size > sizeof(out.text) - 6) {
+			memcpy(to + used, "...", 3);
+			used += 3;
+			break;
+		}
+		memcpy(to + used, byte, size);
+		used += size;
+	}
+	to[used++] = '\'';
+	to[used] = '\0';
+	return out;
+}

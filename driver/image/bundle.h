@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OCI runtime bundles: a config.json that gives a container what docker gives it by default. */
+#ifndef IMAGE_BUNDLE_H
+#define IMAGE_BUNDLE_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "snapdrv.h"
+
+/** struct bundle_spec - what the config.json is made from; everything is borrowed. */
+struct bundle_spec {
+	const json_t *config;	 /* the image config document (OCI image spec, config.md) */
+	const char *name;	 /* the container's: becomes the hostname (cut at 63 bytes) */
+	const char *rootfs;	 /* absolute path of the mounted tree */
+	int rootfs_fd;		 /* the same, open; passwd and group are read through it */
+	const char *const *args; /* words in place of Entrypoint+Cmd, or NULL */
+	size_t n_args;
+	int terminal;
+	int read_only;
+	/*
+	 * Reads a file of the tree: `path` is resolved inside the tree whatever links are on the way;
+	 * gives at most `max` bytes of a regular file in *ret_data (for free(3), NUL added), returns 1;
+	 * 0 when there is none; a negative errno value when it is no regular file or longer than `max`.
+	 */
+	int (*read_file)(int rootfs_fd, const char *path, size_t max, char **ret_data,
+			 size_t *ret_size, struct snapdrv_error *err);
+};
+
+/**
+ * bundle_make() - the runtime config (OCI runtime spec 1.0) of a container.
+ * @spec: see above.
+ * @ret_json: owned by the caller (json_decref).
+ *
+ * Process: Entrypoint and Cmd of the image, or @spec->args; with neither, refused. Env (PATH and TERM
+ * added when absent, HOSTNAME; HOME from passwd), WorkingDir, User as `user`, `uid`, `user:group`, `uid:gid`
+ * looked up in the image's /etc/passwd and /etc/group, with the supplementary groups of the user.
+ * Labels and StopSignal (org.opencontainers.image.stopSignal) become annotations. Mounts, capabilities,
+ * devices' rules, namespaces, masked and read-only paths are docker's defaults.
+ *
+ * Return: 0, or a negative errno value: REFUSED when the config or the image's passwd or group cannot be
+ * used (a FIFO, a directory, more than 1 MiB, an unknown name), USAGE when there is no command.
+ */
+int bundle_make(const struct bundle_spec *spec, json_t **ret_json, struct snapdrv_error *err);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libsnapdrv: container images on one machine, turned into root filesystems.
+ *
+ * This is the one public header. It needs nothing but libc and compiles as C89 and as C++.
+ *
+ * Conventions. A function that can fail takes a `struct snapdrv_error *err` last; it may be NULL and
+ * is untouched on success. The result is 0 on success and a negative errno value on failure, with
+ * err->code saying which kind of failure it was. Out parameters are called ret_x and are written on
+ * success only. Strings are bytes that end in NUL; what the library allocates is given back with the
+ * function that its comment names. Sizes are in bytes, times in nanoseconds since 1970 (UTC).
+ *
+ * A store may be open in many processes and many times in one process; one handle is used by one
+ * thread at a time.
+ */
+#ifndef SNAPDRV_H
+#define SNAPDRV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SNAPDRV_VERSION "0.1.0"
+
+/**
+ * enum snapdrv_code - the kinds of failure; also the exit statuses of the command line.
+ * @SNAPDRV_FAILED:  the system said no (disk, memory, permission, kernel).
+ * @SNAPDRV_USAGE:   an argument makes no sense.
+ * @SNAPDRV_MISSING: there is no such image, container, file or tag.
+ * @SNAPDRV_BUSY:    the name exists already, or the thing is in use.
+ * @SNAPDRV_REFUSED: the input is corrupt, hostile, or does not match its digest.
+ */
+enum snapdrv_code {
+	SNAPDRV_FAILED = 1,
+	SNAPDRV_USAGE = 2,
+	SNAPDRV_MISSING = 3,
+	SNAPDRV_BUSY = 4,
+	SNAPDRV_REFUSED = 5
+};
+
+/**
+ * struct snapdrv_error - what went wrong, to be kept on the caller's stack.
+ * @code:    an enum snapdrv_code.
+ * @errnum:  the errno value behind it; EBADMSG, EINVAL, ... where there was no system call.
+ * @message: one line, `WHAT: WHY`, without a newline. Names from outside are quoted in it.
+ */
+struct snapdrv_error {
+	int code;
+	int errnum;
+	char message[1024];
+};
+
+struct snapdrv_store;
+
+/**
+ * snapdrv_open() - open a store, making it when there is none.
+ * @root:      directory of the store; NULL: $SNAPDRV_ROOT, or else /var/lib/snapdrv. Borrowed.
+ * @driver:    "auto", "overlay", ... ; NULL: $SNAPDRV_DRIVER, or else "auto". Borrowed.
+ * @ret_store: the handle, for snapdrv_close().
+ *
+ * A store keeps the driver it was made with; asking for another one fails with USAGE. What killed
+ * processes left behind is removed. A damaged layer never keeps a store from opening.
+ *
+ * Return: 0, or a negative errno value: USAGE (unknown or different driver, or a store made by a newer
+ * version), FAILED (no root rights, or the filesystem cannot carry the driver).
+ */
+int snapdrv_open(const char *root, const char *driver, struct snapdrv_store **ret_store,
+		 struct snapdrv_error *err);
+
+/**
+ * snapdrv_close() - give a handle back. Takes NULL. Mounted containers stay mounted.
+ * @store: the handle.
+ */
+void snapdrv_close(struct snapdrv_store *store);
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+/** Flags of snapdrv_load() and snapdrv_import(). */
+enum snapdrv_load_flags {
+	SNAPDRV_DISCARD_BLOBS = 1 << 0, /* keep no compressed layers */
+	SNAPDRV_NO_SYNC = 1 << 1	/* do not wait for the disk: fast, and gone at a power cut */
+};
+
+/**
+ * struct snapdrv_progress - what a progress function is told, some times a second.
+ * @what:  the layer's digest, or another short name of what is worked on. Borrowed.
+ * @done:  bytes of input taken in.
+ * @total: bytes of input in all, or 0 when that is not known.
+ */
+struct snapdrv_progress {
+	const char *what;
+	uint64_t done;
+	uint64_t total;
+};
+
+/**
+ * struct snapdrv_load_options - how to load; all zero is a good start.
+ * @ref:         the name to give to the image instead of its own, or NULL.
+ * @platform:    OS/ARCH[/VARIANT] to choose from an index, or NULL for this machine's.
+ * @flags:       enum snapdrv_load_flags.
+ * @max_entries: most entries of a layer, 0 for 10,000,000.
+ * @max_bytes:   most uncompressed bytes of a layer, 0 for 1 TiB.
+ * @max_ratio:   most uncompressed bytes for a compressed one, past the first GiB, 0 for 1100.
+ * @progress:    called while it works, from any thread but never from two at once; or NULL.
+ * @progress_arg: its argument.
+ */
+struct snapdrv_load_options {
+	const char *ref;
+	const char *platform;
+	unsigned flags;
+	uint64_t max_entries;
+	uint64_t max_bytes;
+	uint64_t max_ratio;
+	void (*progress)(void *arg, const struct snapdrv_progress *progress);
+	void *progress_arg;
+};
+
+/**
+ * struct snapdrv_loaded - one image that came in.
+ * @reference: its full name, or NULL when it has none.
+ * @id:        image ID, "sha256:" and 64 hex digits.
+ * @digest:    manifest digest, likewise.
+ */
+struct snapdrv_loaded {
+	char *reference;
+	char *id;
+	char *digest;
+};
+
+/**
+ * snapdrv_load() - take in the images of an OCI layout or an archive.
+ * @store:   an open store. Borrowed.
+ * @source:  path of an OCI layout directory, oci-archive or docker-archive, the archives also
+ *           compressed with gzip, zstd, xz or bzip2. Borrowed.
+ * @options: or NULL. Borrowed.
+ * @ret_loaded: array of the images and their names, for snapdrv_loaded_free().
+ * @ret_count:  its length.
+ *
+ * Each layer that the store lacks is unpacked once; every digest and size is verified. All images of
+ * the source come in, or none does. At most 64 MB of memory, whatever the image.
+ *
+ * Return: 0, or a negative errno value: MISSING (no such source, or no image for the platform),
+ * REFUSED (corrupt, hostile or mismatching input; the store is as it was), USAGE (several images for
+ * one @ref), FAILED.
+ */
+int snapdrv_load(struct snapdrv_store *store, const char *source,
+		 const struct snapdrv_load_options *options, struct snapdrv_loaded **ret_loaded,
+		 size_t *ret_count, struct snapdrv_error *err);
+
+/**
+ * snapdrv_load_fd() - snapdrv_load() of an archive that is read from a descriptor, in one pass.
+ * @fd: open for reading; may be a pipe. Borrowed, read to its end.
+ */
+int snapdrv_load_fd(struct snapdrv_store *store, int fd, const struct snapdrv_load_options *options,
+		    struct snapdrv_loaded **ret_loaded, size_t *ret_count, struct snapdrv_error *err);
+
+/** snapdrv_loaded_free() - free what snapdrv_load() gave. Takes NULL. */
+void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count);
+
+/**
+ * snapdrv_import_fd() - make an image of one layer from the tar of a root filesystem.
+ * @fd:      open for reading; a tar, plain or compressed with gzip, zstd, xz or bzip2. Borrowed.
+ * @ref:     the image's name. Borrowed.
+ * @changes: @n_changes Dockerfile instructions for the config: CMD, ENV, ENTRYPOINT, EXPOSE, LABEL,
+ *           STOPSIGNAL, USER, VOLUME, WORKDIR. Borrowed.
+ * @message: the comment in the image's history, or NULL. Borrowed.
+ * @options: or NULL; its ref is not looked at. Borrowed.
+ * @ret_id:  the image ID, for free(3).
+ *
+ * The layer is kept as a gzip-free tar blob unless SNAPDRV_DISCARD_BLOBS is set.
+ *
+ * Return: as snapdrv_load(); USAGE for a change that cannot be read.
+ */
+int snapdrv_import_fd(struct snapdrv_store *store, int fd, const char *ref,
+		      const char *const *changes, size_t n_changes, const char *message,
+		      const struct snapdrv_load_options *options, char **ret_id,
+		      struct snapdrv_error *err);
+
+/**
+ * struct snapdrv_image - one image of the store.
+ * @id:         image ID. @digest: manifest digest.
+ * @references: @n_references full names, sorted; none for an image that lost its names.
+ * @platform:   "linux/amd64", ...
+ * @created_ns: when it was made, as its config says; 0 when it does not.
+ * @size:       bytes of its unpacked layers.
+ * @n_layers:   how many layers.
+ */
+struct snapdrv_image {
+	char *id;
+	char *digest;
+	char **references;
+	size_t n_references;
+	char *platform;
+	int64_t created_ns;
+	uint64_t size;
+	size_t n_layers;
+};
+
+/**
+ * snapdrv_images() - list the images, the newest first.
+ * @ret_images: array, for snapdrv_images_free(). @ret_count: its length.
+ */
+int snapdrv_images(struct snapdrv_store *store, struct snapdrv_image **ret_images, size_t *ret_count,
+		   struct snapdrv_error *err);
+
+/** snapdrv_images_free() - free what snapdrv_images() gave. Takes NULL. */
+void snapdrv_images_free(struct snapdrv_image *images, size_t count);
+
+/**
+ * snapdrv_inspect() - all that is known of an image or a container.
+ * @name:     a container's name, or an image as in snapdrv_create(). The container wins. Borrowed.
+ * @ret_json: a JSON object, for free(3).
+ *
+ * Return: 0, or a negative errno value: MISSING.
+ */
+int snapdrv_inspect(struct snapdrv_store *store, const char *name, char **ret_json,
+		    struct snapdrv_error *err);
+
+/**
+ * snapdrv_tag() - give an image one more name; a name that another image had moves.
+ * @image: as in snapdrv_create(). @ref: the new name; `latest` is added where it has no tag. Borrowed.
+ *
+ * Return: 0, or a negative errno value: MISSING, USAGE (not a name).
+ */
+int snapdrv_tag(struct snapdrv_store *store, const char *image, const char *ref,
+		struct snapdrv_error *err);
+
+/**
+ * struct snapdrv_removed - what snapdrv_rmi() did.
+ * @untagged: @n_untagged names that were taken away.
+ * @deleted:  the ID of the image that is gone, or NULL when it is still there.
+ */
+struct snapdrv_removed {
+	char **untagged;
+	size_t n_untagged;
+	char *deleted;
+};
+
+/** Flags of snapdrv_rmi(). */
+enum snapdrv_rmi_flags {
+	SNAPDRV_FORCE = 1 << 0 /* take the name away from a used image too; all names, given an ID */
+};
+
+/**
+ * snapdrv_rmi() - take a name from an image, and remove the image when that was its last one.
+ * @image: as in snapdrv_create(). Borrowed.
+ * @flags: enum snapdrv_rmi_flags.
+ * @ret_removed: for snapdrv_removed_done().
+ *
+ * Layers that nothing needs any more go with it; those under a container never do.
+ *
+ * Return: 0, or a negative errno value: MISSING, BUSY (a container uses it, or it was named by its ID
+ * and has several names).
+ */
+int snapdrv_rmi(struct snapdrv_store *store, const char *image, unsigned flags,
+		struct snapdrv_removed *ret_removed, struct snapdrv_error *err);
+
+/** snapdrv_removed_done() - free what is in @removed. */
+void snapdrv_removed_done(struct snapdrv_removed *removed);
+
+/* ---- containers --------------------------------------------------------------------------- */
+
+/** Flags of snapdrv_create(). */
+enum snapdrv_create_flags {
+	SNAPDRV_READ_ONLY = 1 << 0, /* no writable layer: the rootfs is mounted read-only */
+	SNAPDRV_NO_MOUNT = 1 << 1,  /* leave the mounting to snapdrv_mount() */
+	SNAPDRV_TERMINAL = 1 << 2   /* the bundle's process gets a terminal */
+};
+
+/**
+ * struct snapdrv_create_options - how to make a container; all zero is a good start.
+ * @name:   1 to 128 of [A-Za-z0-9_.-] starting with a letter or digit, or NULL for a made-up one.
+ * @flags:  enum snapdrv_create_flags.
+ * @bundle: directory to be filled as an OCI runtime bundle (config.json); made when it is not there,
+ *          refused when it holds a config.json. NULL for none.
+ * @args:   @n_args words that take the place of the image's command in the bundle.
+ */
+struct snapdrv_create_options {
+	const char *name;
+	unsigned flags;
+	const char *bundle;
+	const char *const *args;
+	size_t n_args;
+};
+
+/**
+ * snapdrv_create() - make a container: a writable tree over an image.
+ * @store:   an open store. Borrowed.
+ * @image:   a reference, an image ID, or a unique prefix of one (4 or more hex digits). Borrowed.
+ * @options: or NULL. Borrowed.
+ * @ret_rootfs: absolute path of the tree, ROOT/containers/NAME/rootfs, for free(3).
+ *
+ * Copies no file data, whatever the image's size. Killed at any point, it leaves the whole container
+ * or nothing.
+ *
+ * Return: 0, or a negative errno value: MISSING (no such image), BUSY (name taken), USAGE (not a name),
+ * REFUSED (the image's config or passwd cannot be used for a bundle), FAILED.
+ */
+int snapdrv_create(struct snapdrv_store *store, const char *image,
+		   const struct snapdrv_create_options *options, char **ret_rootfs,
+		   struct snapdrv_error *err);
+
+/**
+ * snapdrv_mount() - mount a container's rootfs; nothing to do when it is mounted already.
+ * @name: the container's. Borrowed. @ret_rootfs: as snapdrv_create().
+ *
+ * Return: 0, or a negative errno value: MISSING, FAILED.
+ */
+int snapdrv_mount(struct snapdrv_store *store, const char *name, char **ret_rootfs,
+		  struct snapdrv_error *err);
+
+/**
+ * snapdrv_umount() - unmount a container's rootfs; nothing to do when it is not mounted.
+ *
+ * Return: 0, or a negative errno value: MISSING, BUSY (the message names a process that uses it).
+ */
+int snapdrv_umount(struct snapdrv_store *store, const char *name, struct snapdrv_error *err);
+
+/**
+ * snapdrv_remove() - remove a container and what was written in it; it is unmounted first.
+ *
+ * Return: 0, or a negative errno value: MISSING, BUSY (the message names who uses it).
+ */
+int snapdrv_remove(struct snapdrv_store *store, const char *name, struct snapdrv_error *err);
+
+/**
+ * struct snapdrv_container - one container of the store.
+ * @name: its name. @image: the reference or ID it was made from. @image_id: that image's ID.
+ * @rootfs: absolute path of its tree. @created_ns: when it was made.
+ * @mounted: 1 when the rootfs is mounted. @read_only: 1 when it has no writable layer.
+ */
+struct snapdrv_container {
+	char *name;
+	char *image;
+	char *image_id;
+	char *rootfs;
+	int64_t created_ns;
+	int mounted;
+	int read_only;
+};
+
+/**
+ * snapdrv_containers() - list the containers, the newest first.
+ * @ret_containers: array, for snapdrv_containers_free(). @ret_count: its length.
+ */
+int snapdrv_containers(struct snapdrv_store *store, struct snapdrv_container **ret_containers,
+		       size_t *ret_count, struct snapdrv_error *err);
+
+/** snapdrv_containers_free() - free what snapdrv_containers() gave. Takes NULL. */
+void snapdrv_containers_free(struct snapdrv_container *containers, size_t count);
+
+/* ---- the store ---------------------------------------------------------------------------- */
+
+/**
+ * struct snapdrv_driver_info - what a driver answers about this machine and store.
+ * @name:   "overlay", ... @usable: 1 when it works here. @answer: in words, why or why not.
+ */
+struct snapdrv_driver_info {
+	char *name;
+	int usable;
+	char *answer;
+};
+
+/**
+ * struct snapdrv_info - the store and the machine.
+ * @root: directory. @driver: the store's. @filesystem: "ext4", ... @kernel: release.
+ * @max_layers: most layers that this kernel mounts at once.
+ */
+struct snapdrv_info {
+	char *root;
+	char *driver;
+	char *filesystem;
+	char *kernel;
+	size_t max_layers;
+	size_t n_images;
+	size_t n_containers;
+	size_t n_layers;
+	struct snapdrv_driver_info *drivers;
+	size_t n_drivers;
+};
+
+/** snapdrv_info() - fill @ret_info, for snapdrv_info_done(). */
+int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_info,
+		 struct snapdrv_error *err);
+
+/** snapdrv_info_done() - free what is in @info. */
+void snapdrv_info_done(struct snapdrv_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
