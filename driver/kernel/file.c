@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and directories relative to descriptors. */
+#include "kernel/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+int file_write(int fd, const void *data, size_t size, const char *what, struct snapdrv_error *err)
+{
+	const char *from = data;
+
+	while (size) {
+		ssize_t written = write(fd, from, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return fail_errno(err, "write %s", what);
+		from += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+ssize_t file_read_some(int fd, void *data, size_t size, const char *what, struct snapdrv_error *err)
+{
+	ssize_t got;
+
+	do {
+		got = read(fd, data, size);
+	} while (got < 0 && errno == EINTR);
+	return got < 0 ? fail_errno(err, "read %s", what) : got;
+}
+
+int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct snapdrv_error *err)
+{
+	cleanup_free char *data = NULL;
+	struct stat st;
+	size_t size = 0;
+
+	if (fstat(fd, &st))
+		return fail_errno(err, "stat");
+	if (!S_ISREG(st.st_mode))
+		return refuse(err, "not a regular file");
+	if ((uint64_t)st.st_size > max)
+		return refuse(err, "longer than %zu bytes", max);
+	data = malloc((size_t)st.st_size + 1);
+	if (!data)
+		return fail_memory(err);
+	while (size < (size_t)st.st_size) {
+		ssize_t got = pread(fd, data + size, (size_t)st.st_size - size, (off_t)size);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail_errno(err, "read");
+		if (!got)
+			break;
+		size += (size_t)got;
+	}
+	data[size] = '\0';
+	*ret_data = steal_ptr(&data);
+	*ret_size = size;
+	return 0;
+}
+
+int file_make_dirs(const char *path, struct snapdrv_error *err)
+{
+	cleanup_free char *copy = strdup(path);
+
+	if (!copy)
+		return fail_memory(err);
+	for (char *slash = copy + 1;; *slash++ = '/') {
+		slash = strchr(slash, '/');
+		if (slash)
+			*slash = '\0';
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			return fail_errno(err, "make directory %s", quote(copy).text);
+		if (!slash)
+			return 0;
+	}
+}
+
+int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(err, "open directory %s", quote(name).text) : fd;
+}
+
+/* Data runs of `in`, found by SEEK_DATA, are copied to the same place; what lies between stays a hole. */
+static int copy_data(int in, int out, off_t size, const char *what, struct snapdrv_error *err)
+{
+	off_t at = 0;
+
+	while (at < size) {
+		off_t data = lseek(in, at, SEEK_DATA), end;
+
+		if (data < 0 && errno == ENXIO)
+			break;
+		end = data < 0 ? -1 : lseek(in, data, SEEK_HOLE);
+		if (end < 0)
+			return fail_errno(err, "find holes of %s", what);
+		for (at = data; at < end;) {
+			char buffer[1 << 16];
+			size_t want = (size_t)(end - at) < sizeof(buffer) ? (size_t)(end - at)
+									  : sizeof(buffer);
+			ssize_t got = pread(in, buffer, want, at);
+
+			if (got <= 0)
+				return fail_errno(err, "read %s", what);
+			if (pwrite(out, buffer, (size_t)got, at) != got)
+				return fail_errno(err, "write %s", what);
+			at += got;
+		}
+	}
+	return ftruncate(out, size) ? fail_errno(err, "set the size of %s", what) : 0;
+}
+
+int file_same_data(int in, int out, const char *what, struct snapdrv_error *err)
+{
+	struct stat st;
+
+	if (!ioctl(out, FICLONE, in))
+		return 0;
+	if (fstat(in, &st))
+		return fail_errno(err, "stat %s", what);
+	return copy_data(in, out, st.st_size, what, err);
+}
+
+int file_keep_blob(int fd, int dir_fd, const char *name, struct snapdrv_error *err)
+{
+	cleanup_fd int out = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	char link[64];
+	struct stat st;
+
+	if (out < 0)
+		return fail_errno(err, "create %s", name);
+	if (!ioctl(out, FICLONE, fd))
+		return 1;
+	if (unlinkat(dir_fd, name, 0) || fstat(fd, &st))
+		return fail_errno(err, "replace %s", name);
+	if (st.st_uid || st.st_mode & 022)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return !linkat(AT_FDCWD, link, dir_fd, name, AT_SYMLINK_FOLLOW);
+}
+
+int file_sync_all(int fd, struct snapdrv_error *err)
+{
+	return syncfs(fd) ? fail_errno(err, "sync the filesystem") : 0;
+}
+
+int file_sync_dir(int fd, struct snapdrv_error *err)
+{
+	return fsync(fd) ? fail_errno(err, "sync a directory") : 0;
+}
+
+void file_start_writeback(int fd, uint64_t offset, uint64_t size)
+{
+	sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}

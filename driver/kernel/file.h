@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and directories relative to descriptors: what libc leaves to be looped over or retried. */
+#ifndef KERNEL_FILE_H
+#define KERNEL_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "snapdrv.h"
+
+/**
+ * file_write() - write all of @size bytes at the descriptor's position; short writes and EINTR go on.
+ * @what: names the file in an error. Borrowed.
+ */
+int file_write(int fd, const void *data, size_t size, const char *what, struct snapdrv_error *err);
+
+/**
+ * file_read_some() - read(2), gone on after EINTR.
+ * Return: bytes read, 0 at the end, or a negative errno value.
+ */
+ssize_t file_read_some(int fd, void *data, size_t size, const char *what,
+		       struct snapdrv_error *err);
+
+/**
+ * file_slurp() - a whole regular file, from an open descriptor.
+ * @fd:  read from its start. A FIFO, device or directory is REFUSED (open it with O_NONBLOCK).
+ * @max: longer files are REFUSED.
+ * @ret_data: for free(3); a NUL follows the data. @ret_size: without that NUL.
+ */
+int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct snapdrv_error *err);
+
+/**
+ * file_make_dirs() - mkdir(2) of an absolute path and all that is missing above it, mode 0755.
+ */
+int file_make_dirs(const char *path, struct snapdrv_error *err);
+
+/** file_open_dir() - open a directory by name below a descriptor; a symlink is not followed. */
+int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err);
+
+/**
+ * file_remove_tree() - remove a file or a whole directory below a descriptor.
+ * @dir_fd: the directory that holds it. @name: no slash in it.
+ *
+ * Nothing there is no error. Symlinks are removed, never followed. Holds at most some dozens of
+ * descriptors, however deep the tree. Goes on after a failure and returns the first one.
+ */
+int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err);
+
+/**
+ * file_same_data() - give a new file the contents of another: by reflink (FICLONE) where the filesystem
+ * can, else by copying the data and leaving holes.
+ * @in: open for reading. @out: an empty file, open for writing.
+ */
+int file_same_data(int in, int out, const char *what, struct snapdrv_error *err);
+
+/**
+ * file_keep_blob() - put a file of the outside under a name of ours without copying, where possible.
+ * @fd: the file, open. @dir_fd, @name: where it is to be; must not exist.
+ *
+ * Tries a reflink, then a hard link (same filesystem, and nobody but root may write the file).
+ *
+ * Return: 1 done, 0 neither is possible (copy it), or a negative errno value.
+ */
+int file_keep_blob(int fd, int dir_fd, const char *name, struct snapdrv_error *err);
+
+/** file_sync_all() - syncfs(2) of the filesystem that holds @fd. */
+int file_sync_all(int fd, struct snapdrv_error *err);
+
+/** file_sync_dir() - fsync(2) of a directory: the names in it are on disk. */
+int file_sync_dir(int fd, struct snapdrv_error *err);
+
+/** file_start_writeback() - ask for a range's dirty pages to be written, without waiting. */
+void file_start_writeback(int fd, uint64_t offset, uint64_t size);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking for a mount and taking it down (libmount reads the table). */
+#include "kernel/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmount/libmount.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+DEFINE_CLEANUP(table, struct libmnt_table, mnt_unref_table)
+DEFINE_CLEANUP(iter, struct libmnt_iter, mnt_free_iter)
+#define cleanup_table __attribute__((cleanup(cleanup_table_at)))
+#define cleanup_iter __attribute__((cleanup(cleanup_iter_at)))
+
+/* STATX_ATTR_MOUNT_ROOT is Linux 5.8; before it, a root is on another device than its parent. */
+int mount_is(int dir_fd, const char *name)
+{
+	struct statx stx;
+	struct stat here, above;
+
+	if (!statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) &&
+	    stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
+		return !!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	if (fstatat(dir_fd, name, &here, AT_SYMLINK_NOFOLLOW) || fstat(dir_fd, &above))
+		return 0;
+	return here.st_dev != above.st_dev;
+}
+
+int mount_bind_read_only(int source_fd, int target_fd, struct snapdrv_error *err)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE};
+	cleanup_fd int fd = open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
+		return fail_errno(err, "bind a directory read-only");
+	if (move_mount(fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+		return fail_errno(err, "attach a mount");
+	return 0;
+}
+
+int mount_remove(const char *path, struct snapdrv_error *err)
+{
+	cleanup_free char *holder = NULL;
+
+	if (!umount2(path, UMOUNT_NOFOLLOW) || errno == EINVAL || errno == ENOENT)
+		return 0;
+	if (errno != EBUSY)
+		return fail_errno(err, "unmount");
+	holder = mount_holder(path);
+	return fail(err, SNAPDRV_BUSY, EBUSY, "in use: %s", holder ? holder : "by an unknown process");
+}
+
+static int is_below(const char *path, const char *top)
+{
+	size_t length = strlen(top);
+
+	return !strncmp(path, top, length) && (path[length] == '/' || !path[length]);
+}
+
+int mount_detach_below(const char *path, struct snapdrv_error *err)
+{
+	cleanup_table struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
+	cleanup_iter struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
+	struct libmnt_fs *fs;
+	int ret = 0;
+
+	if (!table || !iter)
+		return fail_errno(err, "read /proc/self/mountinfo");
+	while (!mnt_table_next_fs(table, iter, &fs)) {
+		const char *target = mnt_fs_get_target(fs);
+
+		if (is_below(target, path) && umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) && !ret)
+			ret = fail_errno(err, "unmount %s", quote(target).text);
+	}
+	return ret;
+}
+
+/* A mount on top of a directory inside the mount at `path`. */
+static char *mount_on_top(const char *path)
+{
+	cleanup_table struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
+	cleanup_iter struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+	char *text = NULL;
+
+	if (!table || !iter)
+		return NULL;
+	while (!mnt_table_next_fs(table, iter, &fs)) {
+		const char *target = mnt_fs_get_target(fs);
+
+		if (!is_below(target, path) || !strcmp(target, path))
+			continue;
+		if (asprintf(&text, "a mount on %s", quote(target).text) < 0)
+			return NULL;
+		return text;
+	}
+	return NULL;
+}
+
+static int link_is_below(int dir_fd, const char *name, const char *path)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlinkat(dir_fd, name, target, sizeof(target) - 1);
+
+	if (length < 0)
+		return 0;
+	target[length] = '\0';
+	return is_below(target, path);
+}
+
+static const char *process_use(int process_fd, const char *path)
+{
+	cleanup_dir DIR *dir = NULL;
+	struct dirent *entry;
+	int fd;
+
+	if (link_is_below(process_fd, "cwd", path))
+		return "has its working directory in it";
+	if (link_is_below(process_fd, "root", path))
+		return "has its root in it";
+	if (link_is_below(process_fd, "exe", path))
+		return "runs a program from it";
+	fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	while (dir && (entry = readdir(dir))) {
+		if (link_is_below(fd, entry->d_name, path))
+			return "has a file of it open";
+	}
+	return NULL;
+}
+
+static char *process_holder(const char *path)
+{
+	cleanup_dir DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while (proc && (entry = readdir(proc))) {
+		char name[32] = "?", *text = NULL;
+		cleanup_fd int process_fd = -1, comm_fd = -1;
+		const char *use;
+		ssize_t length;
+
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+			continue;
+		process_fd = openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		use = process_fd < 0 ? NULL : process_use(process_fd, path);
+		if (!use)
+			continue;
+		comm_fd = openat(process_fd, "comm", O_RDONLY | O_CLOEXEC);
+		length = comm_fd < 0 ? 0 : read(comm_fd, name, sizeof(name) - 1);
+		if (length > 0)
+			name[length - 1] = '\0';
+		if (asprintf(&text, "process %s (%s) %s", entry->d_name, name, use) < 0)
+			return NULL;
+		return text;
+	}
+	return NULL;
+}
+
+char *mount_holder(const char *path)
+{
+	char *holder = mount_on_top(path);
+
+	return holder ? holder : process_holder(path);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mounts: overlays by the new mount API or mount(2), looking one up, taking one down. */
+#ifndef KERNEL_MOUNT_H
+#define KERNEL_MOUNT_H
+
+#include <stddef.h>
+
+#include "snapdrv.h"
+
+/**
+ * struct overlay_mount - an overlay to be mounted; everything is borrowed.
+ * @base_fd:   directory that the names below are relative to. Short names matter: see mount_overlay().
+ * @lower:     @n_lower read-only directories, the topmost first; at least one.
+ * @upper:     writable directory, or NULL for a read-only mount. @work: its work directory, empty.
+ */
+struct overlay_mount {
+	int base_fd;
+	const char *const *lower;
+	size_t n_lower;
+	const char *upper;
+	const char *work;
+};
+
+/** Most lower directories that an overlay takes (OVL_MAX_STACK in fs/overlayfs, all versions). */
+#define MOUNT_OVERLAY_MAX 500
+
+/**
+ * mount_overlay() - mount an overlay, private, without redirects, metacopy and index.
+ * @target_fd: the directory to mount on, or -1: the mount stays detached, and goes away with the
+ *             descriptor that is returned.
+ *
+ * fsopen(2) with `lowerdir+` a layer at a time (Linux 6.5) takes MOUNT_OVERLAY_MAX of them. Where the
+ * kernel lacks that, mount(2): all names have to fit one page of options, so the current directory of a
+ * short-lived thread is moved to @base_fd and the names are given relative to it.
+ *
+ * Return: 0 with a target, a descriptor of the mount's root without one, or a negative errno value;
+ * E2BIG when there are too many layers, and the message says how many this kernel takes.
+ */
+int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct snapdrv_error *err);
+
+/** mount_overlay_limit() - most layers that this kernel mounts, with names such as @name_example. */
+size_t mount_overlay_limit(const char *name_example);
+
+/**
+ * mount_is() - whether a directory is the root of a mount.
+ * Return: 1 or 0; 0 also when there is no such directory.
+ */
+int mount_is(int dir_fd, const char *name);
+
+/** mount_bind_read_only() - bind one directory on another, private and read-only (Linux 5.12). */
+int mount_bind_read_only(int source_fd, int target_fd, struct snapdrv_error *err);
+
+/**
+ * mount_remove() - unmount what is mounted on a path; nothing to do when nothing is.
+ * @path: absolute. Not followed when it is a symlink.
+ *
+ * Return: 0, or a negative errno value; BUSY with the holder named: a process, or a mount below it.
+ */
+int mount_remove(const char *path, struct snapdrv_error *err);
+
+/**
+ * mount_detach_below() - unmount lazily whatever is mounted on @path or below it; for cleaning up.
+ */
+int mount_detach_below(const char *path, struct snapdrv_error *err);
+
+/**
+ * mount_holder() - who uses the filesystem mounted on @path, in words: "process 42 (sleep) has its
+ * working directory in it", "a mount on PATH".
+ * Return: for free(3), or NULL when nobody is found or memory is short.
+ */
+char *mount_holder(const char *path);
+
+#endif

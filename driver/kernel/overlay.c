@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mounting overlays.
+ *
+ *   thread: unshare(CLONE_FS), fchdir(base)         names are short and relative
+ *   new:    fsopen, fsconfig lowerdir+ ..., fsmount, move_mount, mount_setattr
+ *   old:    fsopen with one lowerdir=, or mount(2) when there is no fsopen
+ *
+ * fsconfig(2) cuts values at 256 bytes and mount(2) options at a page: hence the names. lowerdir+ takes
+ * a name as it is; upperdir= and workdir= undo backslashes, which our relative names do not hold.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/mount.h"
+
+#define OPTION_PAGE 4096
+static const char fixed_options[] = "index=off,metacopy=off,redirect_dir=nofollow";
+
+struct job {
+	const struct overlay_mount *overlay;
+	int target_fd;
+	int ret;
+	struct snapdrv_error err;
+};
+
+static int set_string(int fs_fd, const char *key, const char *value)
+{
+	return fsconfig(fs_fd, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+static int set_fixed(int fs_fd)
+{
+	return set_string(fs_fd, "source", "snapdrv") || set_string(fs_fd, "index", "off") ||
+	       set_string(fs_fd, "metacopy", "off") || set_string(fs_fd, "redirect_dir", "nofollow");
+}
+
+/* What the kernel had to say of a failed mount: its last line, in the descriptor's log. */
+static int fail_fsopen(int fs_fd, const char *what, struct snapdrv_error *err)
+{
+	int errnum = errno;
+	char line[256];
+	ssize_t length = read(fs_fd, line, sizeof(line) - 1);
+
+	while (length > 0 && line[length - 1] == '\n')
+		length--;
+	errno = errnum;
+	if (length <= 2)
+		return fail_errno(err, "mount an overlay: %s", what);
+	line[length] = '\0';
+	return fail_errno(err, "mount an overlay: %s: %s", what, line + 2);
+}
+
+static int attach(int mount_fd, int target_fd, struct snapdrv_error *err)
+{
+	struct mount_attr attr = {.propagation = MS_PRIVATE};
+
+	if (move_mount(mount_fd, "", target_fd, "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+		return fail_errno(err, "mount an overlay: attach it");
+	/* ENOSYS before Linux 5.12: the mount then propagates as its parent does. */
+	if (mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) && errno != ENOSYS)
+		return fail_errno(err, "mount an overlay: make it private");
+	return 0;
+}
+
+/* 1: this kernel has no lowerdir+, try the old way. */
+static int mount_new(const struct job *job, struct snapdrv_error *err)
+{
+	const struct overlay_mount *overlay = job->overlay;
+	cleanup_fd int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC), mount_fd = -1;
+
+	if (fs_fd < 0)
+		return errno == ENOSYS || errno == EPERM ? 1 : fail_errno(err, "mount an overlay");
+	for (size_t i = 0; i < overlay->n_lower; i++) {
+		if (!set_string(fs_fd, "lowerdir+", overlay->lower[i]))
+			continue;
+		if (!i && errno == EINVAL)
+			return 1;
+		return fail_fsopen(fs_fd, overlay->lower[i], err);
+	}
+	if (overlay->upper && (set_string(fs_fd, "upperdir", overlay->upper) ||
+			       set_string(fs_fd, "workdir", overlay->work)))
+		return fail_fsopen(fs_fd, overlay->upper, err);
+	if (set_fixed(fs_fd) || fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return fail_fsopen(fs_fd, "create", err);
+	mount_fd = fsmount(fs_fd, FSMOUNT_CLOEXEC, overlay->upper ? 0 : MOUNT_ATTR_RDONLY);
+	if (mount_fd < 0)
+		return fail_errno(err, "mount an overlay");
+	return job->target_fd < 0 ? steal_fd(&mount_fd) : attach(mount_fd, job->target_fd, err);
+}
+
+/* Our names hold no comma, colon or backslash; this says so before the kernel reads them otherwise. */
+static int join_options(const struct overlay_mount *overlay, char *options, struct snapdrv_error *err)
+{
+	size_t used = (size_t)snprintf(options, OPTION_PAGE, "%s,lowerdir=", fixed_options);
+
+	for (size_t i = 0; i < overlay->n_lower; i++) {
+		size_t length = strlen(overlay->lower[i]);
+
+		if (strpbrk(overlay->lower[i], ",:\\"))
+			return fail(err, SNAPDRV_FAILED, EINVAL, "mount an overlay: unfit name %s",
+				    quote(overlay->lower[i]).text);
+		/* The rest of the page is for upperdir and workdir. */
+		if (used + length + 2 + 64 > OPTION_PAGE)
+			return fail(err, SNAPDRV_FAILED, E2BIG,
+				    "%zu layers: this kernel mounts at most %zu of them at once",
+				    overlay->n_lower, mount_overlay_limit(overlay->lower[0]));
+		used += (size_t)sprintf(options + used, "%s%s", i ? ":" : "", overlay->lower[i]);
+	}
+	if (overlay->upper)
+		snprintf(options + used, OPTION_PAGE - used, ",upperdir=%s,workdir=%s",
+			 overlay->upper, overlay->work);
+	return 0;
+}
+
+/*
+ * Without a target: in a mount namespace that is this thread's alone, over the topmost layer, so that
+ * nobody else sees it. The descriptor keeps the mount when the namespace ends with the thread.
+ */
+static int mount_old_detached(const struct job *job, const char *options, struct snapdrv_error *err)
+{
+	const char *target = job->overlay->lower[0];
+	int fd;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    fchdir(job->overlay->base_fd))
+		return fail_errno(err, "mount an overlay: mount namespace");
+	if (mount("snapdrv", target, "overlay", MS_RDONLY, options))
+		return fail_errno(err, "mount an overlay of %zu layers", job->overlay->n_lower);
+	fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open an overlay") : fd;
+}
+
+static int mount_old(const struct job *job, struct snapdrv_error *err)
+{
+	char options[OPTION_PAGE], target[64];
+	int ret = join_options(job->overlay, options, err);
+
+	if (ret)
+		return ret;
+	if (job->target_fd < 0)
+		return mount_old_detached(job, options, err);
+	snprintf(target, sizeof(target), "/proc/self/fd/%d", job->target_fd);
+	if (mount("snapdrv", target, "overlay", job->overlay->upper ? 0 : MS_RDONLY, options))
+		return fail_errno(err, "mount an overlay of %zu layers", job->overlay->n_lower);
+	return 0;
+}
+
+static void *run(void *arg)
+{
+	struct job *job = arg;
+
+	/* The current directory is the process's until the thread has one of its own. */
+	if (unshare(CLONE_FS) || fchdir(job->overlay->base_fd)) {
+		job->ret = fail_errno(&job->err, "mount an overlay: change directory");
+		return NULL;
+	}
+	job->ret = mount_new(job, &job->err);
+	if (job->ret == 1)
+		job->ret = mount_old(job, &job->err);
+	return NULL;
+}
+
+int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct snapdrv_error *err)
+{
+	struct job job = {.overlay = overlay, .target_fd = target_fd};
+	pthread_t thread;
+	int ret;
+
+	if (overlay->n_lower > MOUNT_OVERLAY_MAX)
+		return fail(err, SNAPDRV_FAILED, E2BIG,
+			    "%zu layers: this kernel mounts at most %d of them at once",
+			    overlay->n_lower, MOUNT_OVERLAY_MAX);
+	ret = pthread_create(&thread, NULL, run, &job);
+	if (ret)
+		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
+	pthread_join(thread, NULL);
+	if (job.ret < 0)
+		return fail(err, job.err.code, job.err.errnum, "%s", job.err.message);
+	return job.ret;
+}
+
+static int has_lowerdir_plus(void)
+{
+	cleanup_fd int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
+
+	return fs_fd >= 0 && !set_string(fs_fd, "lowerdir+", "/");
+}
+
+size_t mount_overlay_limit(const char *name_example)
+{
+	size_t limit;
+
+	if (has_lowerdir_plus())
+		return MOUNT_OVERLAY_MAX;
+	limit = (OPTION_PAGE - sizeof(fixed_options) - sizeof(",lowerdir=") - 64) /
+		(strlen(name_example) + 1);
+	return limit < MOUNT_OVERLAY_MAX ? limit : MOUNT_OVERLAY_MAX;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a path inside a root that is not trusted. */
+#ifndef KERNEL_RESOLVE_H
+#define KERNEL_RESOLVE_H
+
+#include "snapdrv.h"
+
+/**
+ * resolve_open() - open a path as a process that is chrooted to @root_fd would: symlinks, absolute ones
+ * and `..` included, never lead out of the root.
+ * @root_fd: a directory.
+ * @path:    leading slashes do not matter.
+ * @flags:   open(2)'s, without O_CREAT. O_NOFOLLOW concerns the last component, as in open(2).
+ *
+ * openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS (Linux 5.6); where that answers ENOSYS or
+ * EPERM (old kernels, seccomp filters), a walk that opens one component at a time with O_NOFOLLOW.
+ *
+ * Return: a descriptor, or a negative errno value; no error object, since ENOENT is an answer here.
+ */
+int resolve_open(int root_fd, const char *path, int flags);
+
+/**
+ * resolve_open_beneath() - the same for a path that has no symlink in it; ELOOP when there is one.
+ */
+int resolve_open_beneath(int root_fd, const char *path, int flags);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Extended attributes. */
+#include "kernel/xattr.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+
+int xattr_is_ours(const char *name)
+{
+	return text_starts(name, "trusted.overlay.") || text_starts(name, "user.overlay.");
+}
+
+int xattr_set(int fd, const char *name, const char *attribute, const void *value, size_t size,
+	      struct snapdrv_error *err)
+{
+	cleanup_free char *path = NULL;
+	int ret;
+
+	if (!name) {
+		ret = fsetxattr(fd, attribute, value, size, 0);
+	} else {
+		/* There is no setxattrat(2) before Linux 6.13: the directory goes through /proc. */
+		path = text_format(err, "/proc/self/fd/%d/%s", fd, name);
+		if (!path)
+			return -ENOMEM;
+		ret = lsetxattr(path, attribute, value, size, 0);
+	}
+	return ret ? fail_errno(err, "set xattr %s", quote(attribute).text) : 0;
+}
+
+/* All names, each ended by NUL, for free(3). */
+static ssize_t list_names(int fd, char **ret_names, struct snapdrv_error *err)
+{
+	ssize_t size = flistxattr(fd, NULL, 0);
+	char *names;
+
+	if (size < 0)
+		return errno == EOPNOTSUPP ? 0 : fail_errno(err, "list xattrs");
+	if (!size)
+		return 0;
+	names = malloc((size_t)size);
+	if (!names)
+		return fail_memory(err);
+	size = flistxattr(fd, names, (size_t)size);
+	if (size < 0) {
+		fail_errno(err, "list xattrs");
+		free(names);
+		return -errno;
+	}
+	*ret_names = names;
+	return size;
+}
+
+static int is_copied(const char *name)
+{
+	return !xattr_is_ours(name) && strcmp(name, "security.selinux");
+}
+
+static int copy_one(int from, int to, const char *name, struct snapdrv_error *err)
+{
+	ssize_t size = fgetxattr(from, name, NULL, 0);
+	cleanup_free char *value = size < 0 ? NULL : malloc((size_t)size + 1);
+
+	if (size < 0)
+		return fail_errno(err, "read xattr %s", quote(name).text);
+	if (!value)
+		return fail_memory(err);
+	size = fgetxattr(from, name, value, (size_t)size);
+	if (size < 0)
+		return fail_errno(err, "read xattr %s", quote(name).text);
+	return xattr_set(to, NULL, name, value, (size_t)size, err);
+}
+
+int xattr_copy(int from, int to, struct snapdrv_error *err)
+{
+	cleanup_free char *wanted = NULL, *had = NULL;
+	ssize_t n_wanted = list_names(from, &wanted, err), n_had;
+	int ret;
+
+	if (n_wanted < 0)
+		return (int)n_wanted;
+	n_had = list_names(to, &had, err);
+	if (n_had < 0)
+		return (int)n_had;
+	for (char *name = had; name < had + n_had; name += strlen(name) + 1) {
+		if (is_copied(name) && fremovexattr(to, name) && errno != ENODATA)
+			return fail_errno(err, "remove xattr %s", quote(name).text);
+	}
+	for (char *name = wanted; name < wanted + n_wanted; name += strlen(name) + 1) {
+		ret = is_copied(name) ? copy_one(from, to, name, err) : 0;
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int xattr_get(int fd, const char *attribute, void *value, size_t size)
+{
+	ssize_t got = fgetxattr(fd, attribute, value, size);
+
+	return got < 0 ? -errno : (int)got;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Extended attributes of open files, and of names that cannot be opened. */
+#ifndef KERNEL_XATTR_H
+#define KERNEL_XATTR_H
+
+#include <stddef.h>
+
+#include "snapdrv.h"
+
+/**
+ * xattr_is_ours() - whether a layer may not have this attribute: overlay's own control attributes
+ * (trusted.overlay.*, user.overlay.*), which would redirect lookups when the layer is mounted.
+ */
+int xattr_is_ours(const char *name);
+
+/**
+ * xattr_set() - set an attribute of a name without following it.
+ * @fd:   an open file, or the directory of @name.
+ * @name: a name in @fd, or NULL for @fd itself (O_PATH descriptors will not do then).
+ */
+int xattr_set(int fd, const char *name, const char *attribute, const void *value, size_t size,
+	      struct snapdrv_error *err);
+
+/**
+ * xattr_copy() - give @to the attributes of @from, but for xattr_is_ours() and security.selinux;
+ * those that @to has and @from has not are removed. Both open (not O_PATH).
+ */
+int xattr_copy(int from, int to, struct snapdrv_error *err);
+
+/** xattr_get() - the value of @fd's attribute. Return: its size, or a negative errno value. */
+int xattr_get(int fd, const char *attribute, void *value, size_t size);
+
+#endif

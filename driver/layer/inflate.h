@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decompression by content: gzip (ISA-L), zstd, and whatever else libarchive has a filter for. */
+#ifndef LAYER_INFLATE_H
+#define LAYER_INFLATE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "layer/input.h"
+#include "snapdrv.h"
+
+struct inflater;
+
+/**
+ * inflater_new() - find out how an input is compressed, and undo it.
+ * @input: borrowed; its first bytes are read at once.
+ *
+ * The content decides, never a media type: gzip, also of several members (RFC 1952, 2.2); zstd, also of
+ * several frames and skippable ones (RFC 8878, 3.1); bzip2 and xz; anything else passes as it is.
+ */
+int inflater_new(const struct layer_input *input, struct inflater **ret_inflater,
+		 struct snapdrv_error *err);
+
+/**
+ * inflater_read() - the next plain bytes.
+ * Return: @size, or less at the end, or a negative errno value; REFUSED when the stream is corrupt,
+ * truncated, or followed by something that is not compressed (zeros are let pass).
+ */
+ssize_t inflater_read(struct inflater *inflater, void *data, size_t size, struct snapdrv_error *err);
+
+/** inflater_is_plain() - whether the input is not compressed. */
+int inflater_is_plain(const struct inflater *inflater);
+
+/** inflater_free() - takes NULL. */
+void inflater_free(struct inflater *inflater);
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The database: opening it, and statements with typed parameters. */
+#include "store/db.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "store/schema.h"
+
+#define BUSY_TIMEOUT_MS 60000 /* only WAL recovery waits here: writers queue up at store_begin() */
+#define KEPT_MAX 32	      /* prepared statements kept for the next use */
+
+struct query {
+	struct db *db;
+	sqlite3_stmt *statement;
+	const char *sql;
+	int in_use;
+};
+
+struct db {
+	sqlite3 *handle;
+	struct query kept[KEPT_MAX];
+};
+
+static int fail_sqlite(struct db *db, struct snapdrv_error *err)
+{
+	int code = sqlite3_extended_errcode(db->handle), errnum = EIO;
+
+	if ((code & 0xff) == SQLITE_FULL)
+		errnum = ENOSPC;
+	else if ((code & 0xff) == SQLITE_NOMEM)
+		errnum = ENOMEM;
+	else if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
+		errnum = EUCLEAN;
+	return fail(err, SNAPDRV_FAILED, errnum, "database: %s", sqlite3_errmsg(db->handle));
+}
+
+static int run_script(struct db *db, const char *script, struct snapdrv_error *err)
+{
+	return sqlite3_exec(db->handle, script, NULL, NULL, NULL) ? fail_sqlite(db, err) : 0;
+}
+
+static int schema_version(struct db *db, int64_t *ret_version, struct snapdrv_error *err)
+{
+	int found = db_get_int(db, ret_version, err, "PRAGMA user_version", "");
+
+	return found < 0 ? found : 0;
+}
+
+/* Each step of the schema is a transaction of its own and raises the version by one. */
+static int bring_up_to_date(struct db *db, struct snapdrv_error *err)
+{
+	int64_t version;
+	int ret = schema_version(db, &version, err);
+
+	if (ret)
+		return ret;
+	if (version == SCHEMA_VERSION)
+		return 0;
+	if (version > SCHEMA_VERSION || version < 0)
+		return fail(err, SNAPDRV_USAGE, EPROTO,
+			    "schema version %lld: made by a newer snapdrv, this one knows up to %d",
+			    (long long)version, SCHEMA_VERSION);
+	ret = db_begin(db, err);
+	if (ret)
+		return ret;
+	/* Another process may have done it while this one waited. */
+	ret = schema_version(db, &version, err);
+	while (!ret && version < SCHEMA_VERSION)
+		ret = run_script(db, schema_steps[version++], err);
+	if (ret) {
+		db_rollback(db);
+		return ret;
+	}
+	return db_commit(db, err);
+}
+
+int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
+{
+	struct db *db = calloc(1, sizeof(*db));
+	int ret = 0;
+
+	if (!db)
+		return fail_memory(err);
+	if (sqlite3_open_v2(path, &db->handle,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL)) {
+		ret = fail_sqlite(db, err);
+	} else {
+		sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+		ret = run_script(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+				     "PRAGMA foreign_keys=ON;", err);
+	}
+	if (!ret)
+		ret = bring_up_to_date(db, err);
+	if (ret) {
+		db_close(db);
+		return ret;
+	}
+	*ret_db = db;
+	return 0;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (size_t i = 0; i < KEPT_MAX; i++)
+		sqlite3_finalize(db->kept[i].statement);
+	sqlite3_close(db->handle);
+	free(db);
+}
+
+/* A kept statement with this text, or a free place for it; recursion makes a query that is not kept. */
+static struct query *take_query(struct db *db, const char *sql)
+{
+	struct query *query, *place = NULL;
+
+	for (size_t i = 0; i < KEPT_MAX; i++) {
+		query = &db->kept[i];
+		if (!query->in_use && query->statement && !strcmp(query->sql, sql))
+			return query;
+		if (!query->in_use && (!place || !query->statement))
+			place = query;
+	}
+	if (place) {
+		sqlite3_finalize(place->statement);
+		memset(place, 0, sizeof(*place));
+		return place;
+	}
+	return calloc(1, sizeof(*query));
+}
+
+static int bind(struct query *query, const char *types, va_list args)
+{
+	int ret = SQLITE_OK;
+
+	for (int i = 1; *types && ret == SQLITE_OK; types++, i++) {
+		if (*types == 'i') {
+			ret = sqlite3_bind_int64(query->statement, i, va_arg(args, int64_t));
+		} else if (*types == 's') {
+			ret = sqlite3_bind_text(query->statement, i, va_arg(args, const char *), -1,
+						SQLITE_STATIC);
+		} else {
+			const void *data = va_arg(args, const void *);
+
+			ret = sqlite3_bind_blob64(query->statement, i, data, va_arg(args, size_t),
+						  SQLITE_STATIC);
+		}
+	}
+	return ret;
+}
+
+static struct query *query_new(struct db *db, const char *sql, const char *types, va_list args,
+			       struct snapdrv_error *err)
+{
+	struct query *query = take_query(db, sql);
+	int ret = SQLITE_OK;
+
+	if (!query) {
+		fail_memory(err);
+		return NULL;
+	}
+	query->db = db;
+	query->sql = sql;
+	query->in_use = 1;
+	if (!query->statement)
+		ret = sqlite3_prepare_v2(db->handle, sql, -1, &query->statement, NULL);
+	if (ret == SQLITE_OK)
+		ret = bind(query, types, args);
+	if (ret != SQLITE_OK) {
+		fail_sqlite(db, err);
+		query_done(query);
+		return NULL;
+	}
+	return query;
+}
+
+struct query *db_query(struct db *db, struct snapdrv_error *err, const char *sql, const char *types,
+		       ...)
+{
+	struct query *query;
+	va_list args;
+
+	va_start(args, types);
+	query = query_new(db, sql, types, args, err);
+	va_end(args);
+	return query;
+}
+
+int query_next(struct query *query, struct snapdrv_error *err)
+{
+	int ret = sqlite3_step(query->statement);
+
+	if (ret == SQLITE_ROW)
+		return 1;
+	return ret == SQLITE_DONE ? 0 : fail_sqlite(query->db, err);
+}
+
+int64_t query_int(struct query *query, int column)
+{
+	return sqlite3_column_int64(query->statement, column);
+}
+
+const char *query_text(struct query *query, int column)
+{
+	return (const char *)sqlite3_column_text(query->statement, column);
+}
+
+const void *query_bytes(struct query *query, int column, size_t *ret_size)
+{
+	const void *data = sqlite3_column_blob(query->statement, column);
+
+	*ret_size = (size_t)sqlite3_column_bytes(query->statement, column);
+	return data;
+}
+
+void query_done(struct query *query)
+{
+	int is_kept;
+
+	if (!query)
+		return;
+	is_kept = query >= query->db->kept && query < query->db->kept + KEPT_MAX;
+	query->in_use = 0;
+	if (is_kept && query->statement) {
+		sqlite3_reset(query->statement);
+		sqlite3_clear_bindings(query->statement);
+	} else if (!is_kept) {
+		sqlite3_finalize(query->statement);
+		free(query);
+	}
+}
+
+int db_run(struct db *db, struct snapdrv_error *err, const char *sql, const char *types, ...)
+{
+	cleanup_query struct query *query = NULL;
+	va_list args;
+	int ret;
+
+	va_start(args, types);
+	query = query_new(db, sql, types, args, err);
+	va_end(args);
+	if (!query)
+		return -EIO;
+	ret = query_next(query, err);
+	return ret < 0 ? ret : sqlite3_changes(db->handle);
+}
+
+int64_t db_last_id(struct db *db)
+{
+	return sqlite3_last_insert_rowid(db->handle);
+}
+
+int db_get_int(struct db *db, int64_t *ret_value, struct snapdrv_error *err, const char *sql,
+	       const char *types, ...)
+{
+	cleanup_query struct query *query = NULL;
+	va_list args;
+	int found;
+
+	va_start(args, types);
+	query = query_new(db, sql, types, args, err);
+	va_end(args);
+	if (!query)
+		return -EIO;
+	found = query_next(query, err);
+	if (found == 1)
+		*ret_value = query_int(query, 0);
+	return found;
+}
+
+int db_begin(struct db *db, struct snapdrv_error *err)
+{
+	int ret = db_run(db, err, "BEGIN IMMEDIATE", "");
+
+	return ret < 0 ? ret : 0;
+}
+
+int db_commit(struct db *db, struct snapdrv_error *err)
+{
+	int ret = db_run(db, err, "COMMIT", "");
+
+	if (ret < 0)
+		db_rollback(db);
+	return ret < 0 ? ret : 0;
+}
+
+void db_rollback(struct db *db)
+{
+	if (!sqlite3_get_autocommit(db->handle))
+		db_run(db, NULL, "ROLLBACK", "");
+}

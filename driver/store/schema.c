@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of the store, one script for each version of the schema. */
+#include "store/schema.h"
+
+const char *const schema_steps[SCHEMA_VERSION] = {
+	/* The store itself: `driver`, the backend that it was made with. */
+	"CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+
+	/*
+	 * A directory layers/ID of the backend. key: the DiffID of a layer that needs nothing of its
+	 * parents, the ChainID of one that does, NULL for a container's own layer. root_given: the layer
+	 * says what attributes the root directory has. bytes, entries: counted when it was unpacked.
+	 */
+	"CREATE TABLE tree(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE,"
+	" root_given INTEGER NOT NULL, bytes INTEGER NOT NULL, entries INTEGER NOT NULL);"
+
+	/*
+	 * A node of the graph. name: the ChainID of an image's layer, "container/NAME" of a container.
+	 * kind: c(ommitted), a(ctive), v(iew). depth: how many trees are mounted for it.
+	 */
+	"CREATE TABLE snapshot(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+	" kind TEXT NOT NULL CHECK(kind IN ('c', 'a', 'v')),"
+	" parent INTEGER REFERENCES snapshot(id), tree INTEGER NOT NULL REFERENCES tree(id),"
+	" depth INTEGER NOT NULL, created_ns INTEGER NOT NULL);"
+	"CREATE INDEX snapshot_parent ON snapshot(parent);"
+	"CREATE INDEX snapshot_tree ON snapshot(tree);"
+
+	/* A file content/sha256/HEX. */
+	"CREATE TABLE blob(digest TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;"
+
+	/*
+	 * An image. manifest, config: the documents, byte for byte, so that an image is readable even
+	 * where blobs were discarded. config_digest is the image ID. top: the snapshot of its last layer.
+	 */
+	"CREATE TABLE image(id INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL UNIQUE,"
+	" config_digest TEXT NOT NULL, manifest BLOB NOT NULL, config BLOB NOT NULL,"
+	" top INTEGER NOT NULL REFERENCES snapshot(id), platform TEXT NOT NULL,"
+	" created_ns INTEGER NOT NULL, bytes INTEGER NOT NULL, n_layers INTEGER NOT NULL);"
+	"CREATE INDEX image_config ON image(config_digest);"
+	"CREATE INDEX image_top ON image(top);"
+
+	/* The blobs that an image names; they are kept while it is here, if they were kept at all. */
+	"CREATE TABLE image_blob(image INTEGER NOT NULL REFERENCES image(id), digest TEXT NOT NULL,"
+	" PRIMARY KEY(image, digest)) WITHOUT ROWID;"
+	"CREATE INDEX image_blob_digest ON image_blob(digest);"
+
+	/* A full name, docker.io/library/nginx:latest. */
+	"CREATE TABLE reference(name TEXT PRIMARY KEY,"
+	" image INTEGER NOT NULL REFERENCES image(id)) WITHOUT ROWID;"
+	"CREATE INDEX reference_image ON reference(image);"
+
+	/* A container. image_name: what it was made from, as the image was named then. */
+	"CREATE TABLE container(name TEXT PRIMARY KEY, image INTEGER NOT NULL REFERENCES image(id),"
+	" image_name TEXT NOT NULL, snapshot INTEGER NOT NULL REFERENCES snapshot(id),"
+	" created_ns INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX container_image ON container(image);"
+	"CREATE INDEX container_snapshot ON container(snapshot);"
+
+	"PRAGMA user_version = 1;",
+};
