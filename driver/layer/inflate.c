@@ -154,8 +154,8 @@ static ssize_t read_filter(struct inflater *inflater, void *data, size_t size,
 						   size - filled);
 
 		if (inflater->filter_error.code) {
-			*err = inflater->filter_error;
-			return -inflater->filter_error.errnum;
+			return fail(err, inflater->filter_error.code, inflater->filter_error.errnum,
+				    "%s", inflater->filter_error.message);
 		}
 		if (got < 0)
 			return refuse(err, "corrupt stream: %s",

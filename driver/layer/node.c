@@ -109,38 +109,30 @@ struct node *node_add(struct node_table *table, struct node *parent, const char 
 	if (!node)
 		return NULL;
 	table->last = table->last->next = node;
+	node->sibling = parent->child;
+	parent->child = node;
 	table->n_nodes++;
 	/* Growing puts the new one in its place with the others. */
 	if (2 * table->n_nodes >= table->n_places)
 		return grow(table, err) ? NULL : node;
 	at = node->hash & (table->n_places - 1);
-	while (table->places[at])
+	/* The place of a forgotten one is taken again, or a name that comes and goes would fill the table. */
+	while (table->places[at] && !(table->places[at]->flags & NODE_GONE))
 		at = (at + 1) & (table->n_places - 1);
 	table->places[at] = node;
 	return node;
 }
 
-static int is_inside(const struct node *node, const struct node *top)
+void node_forget(struct node_table *table, struct node *node)
 {
-	for (; node; node = node->parent) {
-		if (node == top)
-			return 1;
-	}
-	return 0;
-}
-
-void node_forget(struct node_table *table, struct node *top)
-{
-	/* Children come after their parent in the list; the places keep the dead ones until they grow. */
-	for (struct node *node = top; node; node = node->next) {
-		if (!is_inside(node, top))
-			continue;
-		node->flags |= NODE_GONE;
-		if (node->slot >= 0) {
-			close(table->open[node->slot].fd);
-			table->open[node->slot].node = NULL;
-			node->slot = -1;
-		}
+	for (struct node *child = node->child; child; child = child->sibling)
+		node_forget(table, child);
+	node->child = NULL;
+	node->flags |= NODE_GONE;
+	if (node->slot >= 0) {
+		close(table->open[node->slot].fd);
+		table->open[node->slot].node = NULL;
+		node->slot = -1;
 	}
 }
 

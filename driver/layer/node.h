@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "snapdrv.h"
@@ -14,17 +15,19 @@ enum node_flags {
 	NODE_COVERED = 1 << 1,	 /* what lower layers have under this name is hidden (whiteout, replaced) */
 	NODE_OPAQUE = 1 << 2,	 /* what lower layers have in it is hidden; marked on disk */
 	NODE_WHITEOUTS = 1 << 3, /* holds whiteouts */
-	NODE_SETGID = 1 << 4,	 /* new entries would inherit its group */
-	NODE_GONE = 1 << 5	 /* replaced by something that is no directory, or removed */
+	NODE_GONE = 1 << 4	 /* replaced by something that is no directory, or removed */
 };
 
 /** struct node - one directory. Lives until the table is freed. */
 struct node {
 	struct node *parent; /* NULL for the root */
 	struct node *next;   /* in the order of making: parents come before their children */
+	struct node *child;  /* the youngest directory in it */
+	struct node *sibling; /* the next older directory of the same parent */
 	uint32_t hash;
 	unsigned flags;
 	int slot; /* index of its descriptor in the table, or -1 */
+	mode_t mode; /* of a given one; setuid and setgid are set last: new entries would inherit them */
 	struct timespec mtime;
 	char *default_acl; /* system.posix_acl_default, set last: new entries would inherit it */
 	size_t default_acl_size;

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the tar of a layer and sending its entries to a sink. */
+#include "layer/apply.h"
+
+#include <archive_entry.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "kernel/xattr.h"
+#include "layer/acl.h"
+
+#define XATTRS_MAX 1024 /* of one entry */
+
+static const char whiteout_prefix[] = ".wh.";
+static const char opaque_name[] = ".wh..wh..opq";
+static const char aufs_prefix[] = ".wh..wh.";
+
+DEFINE_CLEANUP(archive, struct archive, archive_read_free)
+#define cleanup_archive __attribute__((cleanup(cleanup_archive_at)))
+
+/* The xattrs of an entry, as they are given to the sink; the ACLs' values are owned. */
+struct xattr_list {
+	struct sink_xattr items[XATTRS_MAX];
+	size_t count;
+	char *acls[2];
+};
+
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int add_xattr(struct xattr_list *list, const char *name, const void *value, size_t size,
+		     struct snapdrv_error *err)
+{
+	if (list->count == XATTRS_MAX)
+		return refuse(err, "more than %d xattrs", XATTRS_MAX);
+	list->items[list->count++] = (struct sink_xattr){name, value, size};
+	return 0;
+}
+
+/* GNU tar and bsdtar write ACLs as text, which libarchive has read; the kernel takes them as xattrs. */
+static int add_acl(struct xattr_list *list, struct archive_entry *entry, int type, const char *name,
+		   char **ret_value, struct snapdrv_error *err)
+{
+	size_t size;
+	int found = acl_from_entry(entry, type, ret_value, &size, err);
+
+	return found == 1 ? add_xattr(list, name, *ret_value, size, err) : found;
+}
+
+static int collect_xattrs(struct archive_entry *entry, struct xattr_list *list,
+			  struct snapdrv_error *err)
+{
+	const char *name;
+	const void *value;
+	size_t size;
+	int ret = 0;
+
+	list->count = 0;
+	archive_entry_xattr_reset(entry);
+	while (!ret && !archive_entry_xattr_next(entry, &name, &value, &size)) {
+		if (!name)
+			continue;
+		if (xattr_is_ours(name))
+			return refuse(err, "xattr %s is overlay's own", quote(name).text);
+		/* What the build machine's policy said; no other machine can use it. */
+		if (strcmp(name, "security.selinux"))
+			ret = add_xattr(list, name, value, size, err);
+	}
+	if (!ret)
+		ret = add_acl(list, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access",
+			      &list->acls[0], err);
+	if (!ret)
+		ret = add_acl(list, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT,
+			      "system.posix_acl_default", &list->acls[1], err);
+	return ret;
+}
+
+static int collect_attributes(struct archive_entry *entry, struct xattr_list *list,
+			      struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+	int64_t size = archive_entry_size(entry);
+
+	if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
+		return refuse(err, "owner %lld:%lld is out of range", (long long)uid, (long long)gid);
+	if (size < 0)
+		return refuse(err, "negative size");
+	*attributes = (struct sink_attributes){
+		.mode = archive_entry_mode(entry),
+		.uid = (uid_t)uid,
+		.gid = (gid_t)gid,
+		.device = archive_entry_rdev(entry),
+		.size = (uint64_t)size,
+		.mtime = {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)},
+	};
+	if (archive_entry_acl_types(entry) || archive_entry_xattr_count(entry)) {
+		int ret = collect_xattrs(entry, list, err);
+
+		attributes->xattrs = list->items;
+		attributes->n_xattrs = list->count;
+		return ret;
+	}
+	return 0;
+}
+
+static int copy_data(struct archive *archive, struct tree_sink *sink, struct apply_count *count,
+		     struct snapdrv_error *err)
+{
+	const void *data;
+	size_t size;
+	la_int64_t offset;
+	int ret;
+
+	while ((ret = archive_read_data_block(archive, &data, &size, &offset)) == ARCHIVE_OK) {
+		int failed;
+
+		if (!size)
+			continue;
+		if (offset < 0)
+			return refuse(err, "data before the file");
+		failed = sink->ops->file_data(sink, data, size, (uint64_t)offset, err);
+		if (failed)
+			return failed;
+		count->bytes += size;
+	}
+	return ret == ARCHIVE_EOF ? 0 : refuse(err, "%s", archive_error_string(archive));
+}
+
+static int send_entry(struct archive *archive, struct archive_entry *entry, const char *path,
+		      struct tree_sink *sink, struct xattr_list *list, struct apply_count *count,
+		      struct snapdrv_error *err)
+{
+	const char *link = archive_entry_hardlink(entry);
+	struct sink_attributes attributes;
+	int ret;
+
+	/* Data behind a hard link (pax's linkdata) is what its target holds already. */
+	if (link)
+		return sink->ops->link(sink, path, link, err);
+	ret = collect_attributes(entry, list, &attributes, err);
+	if (ret)
+		return ret;
+	switch (attributes.mode & S_IFMT) {
+	case S_IFDIR:
+		return sink->ops->directory(sink, path, &attributes, err);
+	case S_IFREG:
+		ret = sink->ops->file(sink, path, &attributes, err);
+		if (!ret)
+			ret = copy_data(archive, sink, count, err);
+		return ret ? ret : sink->ops->file_end(sink, err);
+	case S_IFLNK:
+		link = archive_entry_symlink(entry);
+		if (!link || !*link)
+			return refuse(err, "symlink to nothing");
+		return sink->ops->symlink(sink, path, link, &attributes, err);
+	case S_IFCHR:
+		if (!attributes.device)
+			return refuse(err, "a 0:0 device is overlay's own whiteout");
+		return sink->ops->node(sink, path, &attributes, err);
+	case S_IFBLK:
+	case S_IFIFO:
+		return sink->ops->node(sink, path, &attributes, err);
+	}
+	return refuse(err, "a kind of entry that is not known");
+}
+
+/* Return: 1 it was a whiteout of some kind, 0 it was not, or a negative errno value. */
+static int send_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
+{
+	const char *name = last_name(path);
+	size_t dir_length = (size_t)(name - path);
+	cleanup_free char *target = NULL;
+	int ret;
+
+	if (!text_starts(name, whiteout_prefix))
+		return 0;
+	if (text_starts(name, aufs_prefix) && strcmp(name, opaque_name))
+		return 1;
+	target = strdup(path);
+	if (!target)
+		return fail_memory(err);
+	if (!strcmp(name, opaque_name)) {
+		target[dir_length] = '\0';
+		ret = sink->ops->opaque(sink, target, err);
+		return ret ? ret : 1;
+	}
+	name += strlen(whiteout_prefix);
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return refuse(err, "whiteout of %s, which is no name", quote(name).text);
+	strcpy(target + dir_length, name);
+	ret = sink->ops->whiteout(sink, target, err);
+	return ret ? ret : 1;
+}
+
+static int apply_entry(struct archive *archive, struct archive_entry *entry, struct tree_sink *sink,
+		       struct xattr_list *list, struct apply_count *count, struct snapdrv_error *err)
+{
+	const char *path = archive_entry_pathname(entry);
+	int ret;
+
+	if (!path)
+		return refuse(err, "entry without a name");
+	ret = send_whiteout(sink, path, err);
+	if (!ret)
+		ret = send_entry(archive, entry, path, sink, list, count, err);
+	free(steal_ptr(&list->acls[0]));
+	free(steal_ptr(&list->acls[1]));
+	return ret < 0 ? fail_within(err, ret, "entry %s", quote(path).text) : 0;
+}
+
+static int open_tar(struct archive *archive, archive_read_callback *read, void *context,
+		    struct snapdrv_error *err)
+{
+	/* Before it is opened: afterwards libarchive has settled on the locale's character set. */
+	if (archive_read_support_format_tar(archive) || archive_read_support_format_empty(archive) ||
+	    archive_read_set_options(archive, "tar:hdrcharset=BINARY,tar:!mac-ext"))
+		return fail(err, SNAPDRV_FAILED, EINVAL, "libarchive: %s",
+			    archive_error_string(archive));
+	if (archive_read_open(archive, context, NULL, read, NULL))
+		return refuse(err, "not a tar archive");
+	return 0;
+}
+
+int apply_tar(struct tree_sink *sink, archive_read_callback *read, void *context,
+	      uint64_t max_entries, struct apply_count *ret_count, struct snapdrv_error *err)
+{
+	cleanup_archive struct archive *archive = archive_read_new();
+	cleanup_free struct xattr_list *list = calloc(1, sizeof(*list));
+	struct apply_count count = {0};
+	struct archive_entry *entry;
+	int ret;
+
+	if (!archive || !list)
+		return fail_memory(err);
+	ret = open_tar(archive, read, context, err);
+	if (ret)
+		return ret;
+	while ((ret = archive_read_next_header(archive, &entry)) != ARCHIVE_EOF) {
+		/* A warning means that something of the entry was not understood. */
+		if (ret != ARCHIVE_OK)
+			return refuse(err, "after %llu entries: %s",
+				      (unsigned long long)count.entries,
+				      archive_error_string(archive));
+		if (++count.entries > max_entries)
+			return refuse(err, "more than %llu entries", (unsigned long long)max_entries);
+		ret = apply_entry(archive, entry, sink, list, &count, err);
+		if (ret)
+			return ret;
+	}
+	*ret_count = count;
+	return 0;
+}

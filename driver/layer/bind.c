@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a layer: what had to wait for all of its entries, and what waits for the lower layers.
+ *
+ *   end   default ACLs, setuid and setgid bits, times of the directories that the layer describes
+ *   bind  attributes of those it does not describe, whiteouts of nothing, links to lower files
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/file.h"
+#include "kernel/resolve.h"
+#include "kernel/xattr.h"
+#include "layer/walk.h"
+
+#define SPECIAL_BITS (S_ISUID | S_ISGID)
+
+static int set_time(struct tree_writer *writer, struct node *node, struct snapdrv_error *err)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, node->mtime};
+	int fd = node_fd(&writer->nodes, node->parent ? node->parent : node, err);
+
+	if (fd < 0)
+		return fd;
+	if (utimensat(fd, node->parent ? node->name : ".", times, AT_SYMLINK_NOFOLLOW))
+		return fail_errno(err, "set the times of directory %s", quote(node->name).text);
+	return 0;
+}
+
+static int finish_given(struct tree_writer *writer, struct node *node, struct snapdrv_error *err)
+{
+	int fd, ret;
+
+	if (!(node->mode & SPECIAL_BITS) && !node->default_acl)
+		return 0;
+	fd = node_fd(&writer->nodes, node, err);
+	if (fd < 0)
+		return fd;
+	if (node->mode & SPECIAL_BITS && fchmod(fd, node->mode))
+		return fail_errno(err, "set the mode of directory %s", quote(node->name).text);
+	if (!node->default_acl)
+		return 0;
+	ret = xattr_set(fd, NULL, "system.posix_acl_default", node->default_acl,
+			node->default_acl_size, err);
+	return ret ? fail_within(err, ret, "directory %s", quote(node->name).text) : 0;
+}
+
+int tree_writer_end(struct tree_writer *writer, struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	/* A directory that nobody describes is made 0755, 0:0, and of no time. */
+	for (struct node *node = writer->nodes.root; node && !ret; node = node->next) {
+		if (node->flags & NODE_GONE)
+			continue;
+		if (node->flags & NODE_GIVEN)
+			ret = finish_given(writer, node, err);
+		if (!ret)
+			ret = set_time(writer, node, err);
+	}
+	return ret;
+}
+
+static int is_implied(const struct node *node)
+{
+	return node->parent && !(node->flags & (NODE_GIVEN | NODE_GONE | NODE_COVERED)) &&
+	       node_sees_lower(node->parent);
+}
+
+int tree_writer_needs_lower(const struct tree_writer *writer)
+{
+	if (writer->n_links)
+		return 1;
+	for (const struct node *node = writer->nodes.root; node; node = node->next) {
+		if (is_implied(node))
+			return 1;
+		if (node->flags & NODE_WHITEOUTS && !(node->flags & NODE_GONE))
+			return 1;
+	}
+	return 0;
+}
+
+/* A directory that only the lower layers describe: it is to look as it does there. */
+static int bind_directory(struct tree_writer *writer, struct node *node, int lower_fd,
+			  struct snapdrv_error *err)
+{
+	cleanup_free char *path = node_path(node, err);
+	cleanup_fd int from = -1;
+	struct stat st;
+	int fd, ret;
+
+	if (!path)
+		return -ENOMEM;
+	from = resolve_open_beneath(lower_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (from == -ELOOP && writer->lower_fd < 0)
+		return 1;
+	if (from == -ENOENT || from == -ELOOP)
+		return 0;
+	if (from == -ENOTDIR)
+		return refuse(err, "entry below %s, which is not a directory", quote(path).text);
+	errno = from < 0 ? -from : 0;
+	if (from < 0 || fstat(from, &st))
+		return fail_errno(err, "open directory %s below", quote(path).text);
+	fd = node_fd(&writer->nodes, node, err);
+	if (fd < 0)
+		return fd;
+	if (fchown(fd, st.st_uid, st.st_gid) || fchmod(fd, st.st_mode & 07777))
+		return fail_errno(err, "set the owner and mode of %s", quote(path).text);
+	ret = xattr_copy(from, fd, err);
+	if (ret)
+		return ret;
+	node->mtime = st.st_mtim;
+	return set_time(writer, node, err);
+}
+
+static int drop_whiteouts(int fd, struct snapdrv_error *err)
+{
+	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	struct dirent *entry;
+	struct stat st;
+
+	if (!dir)
+		return fail_errno(err, "list a directory");
+	while ((entry = readdir(dir))) {
+		if (entry->d_type != DT_CHR ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) || st.st_rdev)
+			continue;
+		if (unlinkat(fd, entry->d_name, 0))
+			return fail_errno(err, "remove a whiteout");
+	}
+	return 0;
+}
+
+/*
+ * The kernel hides whiteouts only where it merges directories: in one that the lower layers lack they
+ * would be listed as entries that cannot be opened.
+ */
+static int bind_whiteouts(struct tree_writer *writer, struct node *node, int lower_fd,
+			  struct snapdrv_error *err)
+{
+	cleanup_free char *path = node_path(node, err);
+	cleanup_fd int from = -1;
+	int fd, ret;
+
+	if (!path)
+		return -ENOMEM;
+	if (lower_fd >= 0 && node_sees_lower(node)) {
+		from = resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+		if (from >= 0)
+			return 0;
+	}
+	fd = node_fd(&writer->nodes, node, err);
+	if (fd < 0)
+		return fd;
+	ret = drop_whiteouts(fd, err);
+	return ret ? ret : set_time(writer, node, err);
+}
+
+/* Give a place holder, all of its names with it, what the lower file holds. */
+static int fill_file(int fd, const char *name, int from, const struct stat *st,
+		     struct snapdrv_error *err)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
+	cleanup_fd int to = openat(fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int ret;
+
+	if (to < 0)
+		return fail_errno(err, "open a place holder");
+	ret = file_same_data(from, to, "a file of a lower layer", err);
+	if (ret)
+		return ret;
+	if (fchown(to, st->st_uid, st->st_gid) || fchmod(to, st->st_mode & 07777))
+		return fail_errno(err, "set the owner and mode");
+	ret = xattr_copy(from, to, err);
+	if (ret)
+		return ret;
+	return futimens(to, times) ? fail_errno(err, "set the times") : 0;
+}
+
+/* A symlink, device or FIFO: a place holder cannot become one, so the name is made again. */
+static int make_special(int fd, const char *name, int from, const struct stat *st,
+			struct snapdrv_error *err)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
+	char target[PATH_MAX] = "";
+	ssize_t length = S_ISLNK(st->st_mode) ? readlinkat(from, "", target, sizeof(target) - 1) : 0;
+	int ret;
+
+	if (length < 0 || unlinkat(fd, name, 0))
+		return fail_errno(err, "replace a place holder");
+	ret = S_ISLNK(st->st_mode) ? symlinkat(target, fd, name)
+				   : mknodat(fd, name, st->st_mode, st->st_rdev);
+	if (ret || fchownat(fd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) ||
+	    utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW))
+		return fail_errno(err, "copy a special file");
+	if (!S_ISLNK(st->st_mode) && fchmodat(fd, name, st->st_mode & 07777, 0))
+		return fail_errno(err, "set the mode");
+	return 0;
+}
+
+/* The name still stands for the place holder, and its directory is still there. */
+static int is_held(struct tree_writer *writer, const struct pending_link *link, int *ret_fd,
+		   struct snapdrv_error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (link->dir->flags & NODE_GONE)
+		return 0;
+	fd = node_fd(&writer->nodes, link->dir, err);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return !fstatat(fd, link->name, &st, AT_SYMLINK_NOFOLLOW) && st.st_ino == link->inode &&
+	       S_ISREG(st.st_mode);
+}
+
+/* An earlier name of the same place holder that was made into a special file. */
+static int link_to_earlier(struct tree_writer *writer, size_t i, int fd, struct snapdrv_error *err)
+{
+	const struct pending_link *link = &writer->links[i];
+
+	for (size_t j = 0; j < i; j++) {
+		const struct pending_link *earlier = &writer->links[j];
+		int from_fd;
+
+		if (earlier->inode != link->inode || !earlier->is_special)
+			continue;
+		from_fd = node_fd(&writer->nodes, earlier->dir, err);
+		if (from_fd < 0)
+			return from_fd;
+		fd = node_fd(&writer->nodes, link->dir, err);
+		from_fd = fd < 0 ? fd : node_fd(&writer->nodes, earlier->dir, err);
+		if (from_fd < 0)
+			return from_fd;
+		if (unlinkat(fd, link->name, 0) ||
+		    linkat(from_fd, earlier->name, fd, link->name, 0))
+			return fail_errno(err, "link a special file");
+		return 1;
+	}
+	return 0;
+}
+
+static int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv_error *err)
+{
+	struct pending_link *link = &writer->links[i];
+	cleanup_fd int at = -1, from = -1;
+	struct stat st;
+	int fd, ret = is_held(writer, link, &fd, err);
+
+	if (ret <= 0)
+		return ret;
+	at = lower_fd < 0 ? -ENOENT
+			  : resolve_open_beneath(lower_fd, link->target, O_PATH | O_NOFOLLOW);
+	/* A symlink on the way: with the lower layers in view it was followed when the entry came. */
+	if (at == -ELOOP && writer->lower_fd < 0)
+		return 1;
+	if (at < 0 || fstat(at, &st))
+		return refuse(err, "entry %s: hard link to nothing: no %s", quote(link->name).text,
+			      quote(link->target).text);
+	if (S_ISDIR(st.st_mode))
+		return refuse(err, "entry %s: hard link to directory %s", quote(link->name).text,
+			      quote(link->target).text);
+	if (S_ISREG(st.st_mode)) {
+		from = resolve_open_beneath(lower_fd, link->target, O_RDONLY | O_NOFOLLOW);
+		errno = from < 0 ? -from : 0;
+		if (from < 0)
+			return fail_errno(err, "open %s below", quote(link->target).text);
+		ret = fill_file(fd, link->name, from, &st, err);
+	} else {
+		ret = link_to_earlier(writer, i, fd, err);
+		if (!ret)
+			ret = make_special(fd, link->name, at, &st, err);
+		link->is_special = 1;
+	}
+	return ret < 0 ? ret : set_time(writer, link->dir, err);
+}
+
+int tree_writer_bind(struct tree_writer *writer, int lower_fd, struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	/* Links first: they change directories, whose times are set again after that. */
+	for (size_t i = 0; i < writer->n_links && !ret; i++)
+		ret = bind_link(writer, i, lower_fd, err);
+	for (struct node *node = writer->nodes.root; node && !ret; node = node->next) {
+		if (lower_fd >= 0 && is_implied(node))
+			ret = bind_directory(writer, node, lower_fd, err);
+		if (!ret && node->flags & NODE_WHITEOUTS && !(node->flags & NODE_GONE))
+			ret = bind_whiteouts(writer, node, lower_fd, err);
+	}
+	return ret;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A ring of buffers between one thread that fills them and some that read each of them. Nothing is
+ * copied and nothing is allocated on the way: a buffer is filled again when the last reader is past it.
+ */
+#ifndef LAYER_RING_H
+#define LAYER_RING_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "snapdrv.h"
+
+#define RING_BUFFERS 6
+#define RING_BUFFER_SIZE (1u << 20)
+#define RING_READERS 2
+
+struct ring {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned char *memory; /* RING_BUFFERS * RING_BUFFER_SIZE */
+	size_t sizes[RING_BUFFERS];
+	unsigned long filled;		     /* buffers filled so far */
+	unsigned long passed[RING_READERS];  /* buffers that each reader is past */
+	int n_readers;
+	int ended;	/* nothing more will be filled */
+	int stopped;	/* a reader or the writer failed: all give up */
+};
+
+int ring_init(struct ring *ring, int n_readers, struct snapdrv_error *err);
+void ring_done(struct ring *ring);
+
+/** ring_room() - wait for a buffer to fill. Return: RING_BUFFER_SIZE bytes, or NULL when stopped. */
+unsigned char *ring_room(struct ring *ring);
+
+/** ring_put() - the buffer that ring_room() gave holds @size bytes. */
+void ring_put(struct ring *ring, size_t size);
+
+/** ring_end() - nothing more comes. */
+void ring_end(struct ring *ring);
+
+/**
+ * ring_next() - done with the buffer before, wait for the next one.
+ * @first: 1 on a reader's first call.
+ * Return: its bytes, or NULL at the end or when stopped.
+ */
+const unsigned char *ring_next(struct ring *ring, int reader, int first, size_t *ret_size);
+
+/** ring_stop() - something failed: let everybody go. */
+void ring_stop(struct ring *ring);
+
+#endif

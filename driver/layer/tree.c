@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer of trees.
+ *
+ *   directory  mkdirat                 setuid and setgid bits, default ACL and mtime at the end
+ *   file       openat(O_EXCL), fchown, fchmod, fsetxattr, pwrite, futimens, close
+ *   whiteout   mknodat(0:0), or trusted.overlay.opaque on a directory of this layer
+ *
+ * Calls that would set what is so already are left out: this is the hot path of a load.
+ */
+#include "layer/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/file.h"
+#include "kernel/xattr.h"
+#include "layer/walk.h"
+
+#define SPECIAL_BITS (S_ISUID | S_ISGID)
+#define WRITEBACK_SIZE (8u << 20) /* files from here on are written back while they are made */
+static const char default_acl[] = "system.posix_acl_default";
+
+static struct tree_writer *writer_of(struct tree_sink *sink)
+{
+	return (struct tree_writer *)sink;
+}
+
+/* Take away what stands under a name. Return: 0, or a negative errno value. */
+static int clear_name(struct tree_writer *writer, struct node *dir, int fd, const char *name,
+		      struct snapdrv_error *err)
+{
+	struct node *child = node_find(&writer->nodes, dir, name, strlen(name));
+
+	if (child) {
+		node_forget(&writer->nodes, child);
+		return file_remove_tree(fd, name, err);
+	}
+	/* It may have been a symlink on the way of the recent name. */
+	writer->recent = NULL;
+	return unlinkat(fd, name, 0) ? fail_errno(err, "replace %s", quote(name).text) : 0;
+}
+
+/* Owner, mode and xattrs of a name that has just been made, by a descriptor of its directory. */
+static int set_attributes_at(int fd, const char *name, const struct sink_attributes *attributes,
+			     struct snapdrv_error *err)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, attributes->mtime};
+	int ret;
+
+	if ((attributes->uid || attributes->gid) &&
+	    fchownat(fd, name, attributes->uid, attributes->gid, AT_SYMLINK_NOFOLLOW))
+		return fail_errno(err, "set the owner");
+	/* chown(2) takes setuid and setgid away. */
+	if (!S_ISLNK(attributes->mode) && attributes->mode & SPECIAL_BITS &&
+	    fchmodat(fd, name, attributes->mode & 07777, 0))
+		return fail_errno(err, "set the mode");
+	for (size_t i = 0; i < attributes->n_xattrs; i++) {
+		const struct sink_xattr *xattr = &attributes->xattrs[i];
+
+		ret = xattr_set(fd, name, xattr->name, xattr->value, xattr->size, err);
+		if (ret)
+			return ret;
+	}
+	return utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW) ? fail_errno(err, "set the times") : 0;
+}
+
+/* What an earlier entry for the same directory gave it does not stay. */
+static int clear_xattrs(int fd, struct snapdrv_error *err)
+{
+	char names[4096];
+	ssize_t size = flistxattr(fd, names, sizeof(names));
+
+	for (char *name = names; name < names + size; name += strlen(name) + 1) {
+		if (!xattr_is_ours(name) && strcmp(name, "security.selinux") &&
+		    fremovexattr(fd, name))
+			return fail_errno(err, "remove xattr %s", quote(name).text);
+	}
+	return 0;
+}
+
+static int keep_default_acl(struct node *node, const struct sink_xattr *xattr,
+			    struct snapdrv_error *err)
+{
+	char *copy = malloc(xattr->size + 1);
+
+	if (!copy)
+		return fail_memory(err);
+	memcpy(copy, xattr->value, xattr->size);
+	free(node->default_acl);
+	node->default_acl = copy;
+	node->default_acl_size = xattr->size;
+	return 0;
+}
+
+/* A directory's owner, mode and xattrs, but for what its entries would inherit. @made: it is new. */
+static int set_directory(struct tree_writer *writer, struct node *node,
+			 const struct sink_attributes *attributes, int made, struct snapdrv_error *err)
+{
+	int fd, ret = 0;
+
+	node->mode = attributes->mode & 07777;
+	node->mtime = attributes->mtime;
+	if (made && !attributes->uid && !attributes->gid && !attributes->n_xattrs) {
+		node->flags |= NODE_GIVEN;
+		return 0;
+	}
+	fd = node_fd(&writer->nodes, node, err);
+	if (fd < 0)
+		return fd;
+	if ((!made || attributes->uid || attributes->gid) &&
+	    fchown(fd, attributes->uid, attributes->gid))
+		return fail_errno(err, "set the owner");
+	if (!made && fchmod(fd, node->mode & ~SPECIAL_BITS))
+		return fail_errno(err, "set the mode");
+	if (node->flags & NODE_GIVEN) {
+		free(steal_ptr(&node->default_acl));
+		ret = clear_xattrs(fd, err);
+	}
+	node->flags |= NODE_GIVEN;
+	for (size_t i = 0; i < attributes->n_xattrs && !ret; i++) {
+		const struct sink_xattr *xattr = &attributes->xattrs[i];
+
+		if (!strcmp(xattr->name, default_acl))
+			ret = keep_default_acl(node, xattr, err);
+		else
+			ret = xattr_set(fd, NULL, xattr->name, xattr->value, xattr->size, err);
+	}
+	return ret;
+}
+
+static int write_directory(struct tree_sink *sink, const char *path,
+			   const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	char name[NAME_MAX + 1];
+	struct node *dir, *node;
+	int ret = walk_parent(writer, path, &dir, name, err), fd, replaced = 0;
+	mode_t mode = attributes->mode & 07777 & ~SPECIAL_BITS;
+
+	if (ret)
+		return ret;
+	if (!*name)
+		return set_directory(writer, writer->nodes.root, attributes, 0, err);
+	node = node_find(&writer->nodes, dir, name, strlen(name));
+	if (node)
+		return set_directory(writer, node, attributes, 0, err);
+	fd = node_fd(&writer->nodes, dir, err);
+	if (fd < 0)
+		return fd;
+	if (mkdirat(fd, name, mode)) {
+		if (errno != EEXIST)
+			return fail_errno(err, "make the directory");
+		replaced = 1;
+		ret = clear_name(writer, dir, fd, name, err);
+		if (ret)
+			return ret;
+		if (mkdirat(fd, name, mode))
+			return fail_errno(err, "make the directory");
+	}
+	node = node_add(&writer->nodes, dir, name, strlen(name), err);
+	if (!node)
+		return -ENOMEM;
+	/* A whiteout or a file stood here: what the lower layers have under the name is hidden. */
+	if (replaced)
+		ret = walk_hide_lower(writer, node, NODE_COVERED, err);
+	return ret ? ret : set_directory(writer, node, attributes, 1, err);
+}
+
+static int open_file(struct tree_writer *writer, struct node *dir, const char *name, mode_t mode,
+		     struct snapdrv_error *err)
+{
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ret, file_fd;
+	int fd = node_fd(&writer->nodes, dir, err);
+
+	if (fd < 0)
+		return fd;
+	file_fd = openat(fd, name, flags, mode);
+	if (file_fd < 0 && errno == EEXIST) {
+		ret = clear_name(writer, dir, fd, name, err);
+		if (ret)
+			return ret;
+		file_fd = openat(fd, name, flags, mode);
+	}
+	return file_fd < 0 ? fail_errno(err, "create the file") : file_fd;
+}
+
+static int write_file(struct tree_sink *sink, const char *path,
+		      const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	char name[NAME_MAX + 1];
+	struct node *dir;
+	int ret = walk_parent(writer, path, &dir, name, err), fd;
+	mode_t mode = attributes->mode & 07777;
+
+	if (ret)
+		return ret;
+	if (!*name)
+		return refuse(err, "the root is not a directory");
+	fd = open_file(writer, dir, name, mode, err);
+	if (fd < 0)
+		return fd;
+	writer->file_fd = fd;
+	writer->file_size = attributes->size;
+	writer->file_written = 0;
+	writer->file_mtime = attributes->mtime;
+	if (attributes->uid || attributes->gid) {
+		if (fchown(fd, attributes->uid, attributes->gid))
+			return fail_errno(err, "set the owner");
+		if (mode & SPECIAL_BITS && fchmod(fd, mode))
+			return fail_errno(err, "set the mode");
+	}
+	for (size_t i = 0; i < attributes->n_xattrs; i++) {
+		const struct sink_xattr *xattr = &attributes->xattrs[i];
+
+		ret = xattr_set(fd, NULL, xattr->name, xattr->value, xattr->size, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int write_data(struct tree_sink *sink, const void *data, size_t size, uint64_t offset,
+		      struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	const char *from = data;
+
+	if (offset > writer->file_size || size > writer->file_size - offset)
+		return refuse(err, "data past the size of the file");
+	while (size) {
+		ssize_t written = pwrite(writer->file_fd, from, size, (off_t)offset);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return fail_errno(err, "write the file");
+		from += written;
+		size -= (size_t)written;
+		offset += (uint64_t)written;
+	}
+	if (offset > writer->file_written)
+		writer->file_written = offset;
+	if (writer->file_size >= WRITEBACK_SIZE)
+		file_start_writeback(writer->file_fd, 0, 0);
+	return 0;
+}
+
+static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, writer->file_mtime};
+	cleanup_fd int fd = steal_fd(&writer->file_fd);
+
+	if (writer->file_written < writer->file_size && ftruncate(fd, (off_t)writer->file_size))
+		return fail_errno(err, "set the size of the file");
+	return futimens(fd, times) ? fail_errno(err, "set the times") : 0;
+}
+
+/* The kinds that are made by one call, which fails with EEXIST: once more after clearing the name. */
+static int place(struct tree_writer *writer, const char *path, struct node **ret_dir,
+		 char name[NAME_MAX + 1], int (*make)(int fd, const char *name, const void *what),
+		 const void *what, struct snapdrv_error *err)
+{
+	int ret = walk_parent(writer, path, ret_dir, name, err), fd;
+
+	if (ret)
+		return ret;
+	if (!*name)
+		return refuse(err, "the root is not a directory");
+	fd = node_fd(&writer->nodes, *ret_dir, err);
+	if (fd < 0)
+		return fd;
+	if (!make(fd, name, what))
+		return fd;
+	if (errno != EEXIST)
+		return fail_errno(err, "create it");
+	ret = clear_name(writer, *ret_dir, fd, name, err);
+	if (ret)
+		return ret;
+	return make(fd, name, what) ? fail_errno(err, "create it") : fd;
+}
+
+static int make_symlink(int fd, const char *name, const void *what)
+{
+	return symlinkat(what, fd, name);
+}
+
+static int make_node(int fd, const char *name, const void *what)
+{
+	const struct sink_attributes *attributes = what;
+
+	return mknodat(fd, name, attributes->mode, attributes->device);
+}
+
+static int write_symlink(struct tree_sink *sink, const char *path, const char *target,
+			 const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	char name[NAME_MAX + 1];
+	struct node *dir;
+	int fd = place(writer_of(sink), path, &dir, name, make_symlink, target, err);
+
+	return fd < 0 ? fd : set_attributes_at(fd, name, attributes, err);
+}
+
+static int write_node(struct tree_sink *sink, const char *path,
+		      const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	char name[NAME_MAX + 1];
+	struct node *dir;
+	int fd = place(writer_of(sink), path, &dir, name, make_node, attributes, err);
+
+	return fd < 0 ? fd : set_attributes_at(fd, name, attributes, err);
+}
+
+static int remember_link(struct tree_writer *writer, struct node *dir, const char *name, ino_t inode,
+			 const char *target, struct snapdrv_error *err)
+{
+	struct pending_link *links = reallocarray(writer->links, writer->n_links + 1, sizeof(*links));
+	struct pending_link link = {.dir = dir, .inode = inode};
+
+	if (!links)
+		return fail_memory(err);
+	writer->links = links;
+	link.name = strdup(name);
+	link.target = strdup(target);
+	links[writer->n_links++] = link;
+	return link.name && link.target ? 0 : fail_memory(err);
+}
+
+/* The place holder of a link to what only lower layers can have. */
+static int hold_place(struct tree_writer *writer, const char *path, const char *lower,
+		      struct snapdrv_error *err)
+{
+	const struct sink_attributes attributes = {.mode = S_IFREG | 0600};
+	char name[NAME_MAX + 1];
+	struct node *dir;
+	struct stat st;
+	int fd = place(writer, path, &dir, name, make_node, &attributes, err);
+
+	if (fd < 0)
+		return fd;
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return fail_errno(err, "stat a place holder");
+	return remember_link(writer, dir, name, st.st_ino, lower, err);
+}
+
+/* A link to a place holder waits for the same target. */
+static int remember_if_pending(struct tree_writer *writer, struct node *dir, int fd, const char *name,
+			       struct snapdrv_error *err)
+{
+	struct stat st;
+
+	if (!writer->n_links)
+		return 0;
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return fail_errno(err, "stat a hard link");
+	for (size_t i = 0; i < writer->n_links; i++) {
+		if (writer->links[i].inode == st.st_ino)
+			return remember_link(writer, dir, name, st.st_ino, writer->links[i].target,
+					     err);
+	}
+	return 0;
+}
+
+static int write_link(struct tree_sink *sink, const char *path, const char *target,
+		      struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	char name[NAME_MAX + 1], target_name[NAME_MAX + 1];
+	cleanup_free char *lower = NULL;
+	struct node *dir, *target_dir;
+	int ret = walk_target(writer, target, &target_dir, target_name, &lower, err), fd, target_fd;
+
+	if (ret < 0)
+		return ret;
+	if (!ret)
+		return hold_place(writer, path, lower, err);
+	ret = walk_parent(writer, path, &dir, name, err);
+	if (ret)
+		return ret;
+	if (!*name)
+		return refuse(err, "the root is not a directory");
+	if (dir == target_dir && !strcmp(name, target_name))
+		return 0;
+	/* Opening one may close the other, but never the one that was opened last: ask for the first again. */
+	target_fd = node_fd(&writer->nodes, target_dir, err);
+	fd = target_fd < 0 ? target_fd : node_fd(&writer->nodes, dir, err);
+	target_fd = fd < 0 ? fd : node_fd(&writer->nodes, target_dir, err);
+	if (target_fd < 0)
+		return target_fd;
+	ret = linkat(target_fd, target_name, fd, name, 0);
+	if (ret && errno == EEXIST) {
+		ret = clear_name(writer, dir, fd, name, err);
+		if (ret)
+			return ret;
+		ret = linkat(target_fd, target_name, fd, name, 0);
+	}
+	if (ret && (errno == EPERM || errno == ENOENT))
+		return refuse(err, "hard link to %s, which %s", quote(target).text,
+			      errno == EPERM ? "is a directory" : "the entry itself replaces");
+	if (ret)
+		return fail_errno(err, "link it");
+	return remember_if_pending(writer, dir, fd, name, err);
+}
+
+static int write_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	char name[NAME_MAX + 1];
+	struct node *dir, *child;
+	int ret = walk_parent(writer, path, &dir, name, err), fd;
+
+	if (ret)
+		return ret;
+	if (!*name)
+		return refuse(err, "whiteout of the root");
+	dir->flags |= NODE_WHITEOUTS;
+	child = node_find(&writer->nodes, dir, name, strlen(name));
+	if (child)
+		return walk_hide_lower(writer, child, NODE_COVERED, err);
+	fd = node_fd(&writer->nodes, dir, err);
+	if (fd < 0)
+		return fd;
+	/* Where this layer has a file of the name, that hides the lower one already. */
+	if (mknodat(fd, name, S_IFCHR, makedev(0, 0)) && errno != EEXIST)
+		return fail_errno(err, "make a whiteout");
+	return 0;
+}
+
+static int write_opaque(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	char marked[PATH_MAX + 4], name[NAME_MAX + 1];
+	struct node *dir;
+	int ret;
+
+	/* The directory itself is the parent of a name in it. */
+	if (snprintf(marked, sizeof(marked), "%s/x", path) >= (int)sizeof(marked))
+		return refuse(err, "name of more than %d bytes", PATH_MAX - 1);
+	ret = walk_parent(writer, marked, &dir, name, err);
+	return ret ? ret : walk_hide_lower(writer, dir, NODE_OPAQUE, err);
+}
+
+static const struct tree_sink_ops ops = {
+	.directory = write_directory,
+	.file = write_file,
+	.file_data = write_data,
+	.file_end = write_file_end,
+	.symlink = write_symlink,
+	.link = write_link,
+	.node = write_node,
+	.whiteout = write_whiteout,
+	.opaque = write_opaque,
+};
+
+int tree_writer_new(int root_fd, int lower_fd, struct tree_writer **ret_writer,
+		    struct snapdrv_error *err)
+{
+	struct tree_writer *writer = calloc(1, sizeof(*writer));
+	int ret;
+
+	if (!writer)
+		return fail_memory(err);
+	writer->sink.ops = &ops;
+	writer->lower_fd = lower_fd;
+	writer->file_fd = -1;
+	ret = node_table_init(&writer->nodes, root_fd, err);
+	if (ret) {
+		tree_writer_free(writer);
+		return ret;
+	}
+	*ret_writer = writer;
+	return 0;
+}
+
+struct tree_sink *tree_writer_sink(struct tree_writer *writer)
+{
+	return &writer->sink;
+}
+
+int tree_writer_root_given(const struct tree_writer *writer)
+{
+	return !!(writer->nodes.root->flags & NODE_GIVEN);
+}
+
+void tree_writer_free(struct tree_writer *writer)
+{
+	if (!writer)
+		return;
+	if (writer->file_fd >= 0)
+		close(writer->file_fd);
+	for (size_t i = 0; i < writer->n_links; i++) {
+		free(writer->links[i].name);
+		free(writer->links[i].target);
+	}
+	free(writer->links);
+	node_table_done(&writer->nodes);
+	free(writer);
+}
+
+int tree_writer_thread(struct snapdrv_error *err)
+{
+	if (unshare(CLONE_FS))
+		return fail_errno(err, "give a thread its own umask");
+	umask(0);
+	return 0;
+}

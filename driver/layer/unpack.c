@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unpacking a layer: three threads around a ring of buffers. */
+#include "layer/unpack.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/file.h"
+#include "layer/apply.h"
+#include "layer/inflate.h"
+#include "layer/ring.h"
+
+#define RATIO_FREE (1ull << 30) /* bytes of output before the ratio is looked at */
+#define PROGRESS_STEP (1u << 20)
+
+enum { READER_TREE, READER_HASH };
+
+DEFINE_CLEANUP(hasher, struct hasher, hasher_free)
+DEFINE_CLEANUP(inflater, struct inflater, inflater_free)
+DEFINE_CLEANUP(writer, struct tree_writer, tree_writer_free)
+#define cleanup_hasher __attribute__((cleanup(cleanup_hasher_at)))
+#define cleanup_inflater __attribute__((cleanup(cleanup_inflater_at)))
+#define cleanup_writer __attribute__((cleanup(cleanup_writer_at)))
+
+struct pipeline {
+	const struct unpack_request *request;
+	struct ring ring;
+	struct hasher *blob_hasher;
+	struct hasher *diff_hasher;
+	int blob_is_plain; /* the blob's digest is the DiffID: hashed once */
+	uint64_t taken;	   /* bytes of input */
+	uint64_t told;	   /* of which the progress function knows */
+	uint64_t made;	   /* bytes of plain stream */
+	int input_ret;
+	struct snapdrv_error input_error;
+	int first; /* the tree has not read from the ring yet */
+};
+
+/* What the inflater reads from: the input, hashed, counted and copied on the way. */
+static ssize_t take_input(void *context, void *data, size_t size, struct snapdrv_error *err)
+{
+	struct pipeline *line = context;
+	const struct unpack_request *request = line->request;
+	ssize_t got = request->input.read(request->input.context, data, size, err);
+	int ret;
+
+	if (got <= 0)
+		return got;
+	if (!line->blob_is_plain)
+		hasher_update(line->blob_hasher, data, (size_t)got);
+	if (request->copy_fd >= 0) {
+		ret = file_write(request->copy_fd, data, (size_t)got, "the blob", err);
+		if (ret)
+			return ret;
+	}
+	line->taken += (uint64_t)got;
+	if (request->progress && line->taken - line->told >= PROGRESS_STEP) {
+		request->progress(request->progress_arg, line->taken);
+		line->told = line->taken;
+	}
+	return got;
+}
+
+static int check_limits(const struct pipeline *line, struct snapdrv_error *err)
+{
+	const struct unpack_limits *limits = &line->request->limits;
+
+	if (line->made > limits->bytes)
+		return refuse(err, "more than %llu bytes uncompressed",
+			      (unsigned long long)limits->bytes);
+	if (line->made > RATIO_FREE && line->made / limits->ratio > line->taken)
+		return refuse(err, "expands more than %llu times", (unsigned long long)limits->ratio);
+	return 0;
+}
+
+static int fill_ring(struct pipeline *line, struct inflater *inflater, struct snapdrv_error *err)
+{
+	unsigned char *room;
+
+	while ((room = ring_room(&line->ring))) {
+		ssize_t got = inflater_read(inflater, room, RING_BUFFER_SIZE, err);
+		int ret;
+
+		if (got < 0)
+			return (int)got;
+		line->made += (uint64_t)got;
+		ret = check_limits(line, err);
+		if (ret)
+			return ret;
+		if (got)
+			ring_put(&line->ring, (size_t)got);
+		if ((size_t)got < RING_BUFFER_SIZE) {
+			ring_end(&line->ring);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* A decompressor may stop before the input does; the rest counts in the blob's digest. */
+static int drain_input(struct pipeline *line, struct snapdrv_error *err)
+{
+	char rest[1 << 14];
+	ssize_t got;
+
+	do {
+		got = take_input(line, rest, sizeof(rest), err);
+	} while (got > 0);
+	return (int)got;
+}
+
+static int run_input(struct pipeline *line, struct snapdrv_error *err)
+{
+	const struct layer_input input = {.read = take_input, .context = line};
+	cleanup_inflater struct inflater *inflater = NULL;
+	int ret = inflater_new(&input, &inflater, err);
+
+	if (ret)
+		return ret;
+	line->blob_is_plain = inflater_is_plain(inflater);
+	ret = fill_ring(line, inflater, err);
+	return ret ? ret : drain_input(line, err);
+}
+
+static void *input_thread(void *arg)
+{
+	struct pipeline *line = arg;
+
+	line->input_ret = run_input(line, &line->input_error);
+	if (line->input_ret)
+		ring_stop(&line->ring);
+	return NULL;
+}
+
+static void *hash_thread(void *arg)
+{
+	struct pipeline *line = arg;
+	const unsigned char *data;
+	size_t size;
+
+	for (int first = 1; (data = ring_next(&line->ring, READER_HASH, first, &size)); first = 0)
+		hasher_update(line->diff_hasher, data, size);
+	return NULL;
+}
+
+static la_ssize_t next_tar_bytes(struct archive *archive, void *context, const void **ret_data)
+{
+	struct pipeline *line = context;
+	size_t size = 0;
+
+	(void)archive;
+	*ret_data = ring_next(&line->ring, READER_TREE, line->first, &size);
+	line->first = 0;
+	return (la_ssize_t)size;
+}
+
+static int run_tree(struct pipeline *line, struct tree_writer *writer, struct apply_count *ret_count,
+		    struct snapdrv_error *err)
+{
+	const void *data;
+	int ret = apply_tar(tree_writer_sink(writer), next_tar_bytes, line,
+			    line->request->limits.entries, ret_count, err);
+
+	/* Whatever stands behind the end-of-archive mark is for the hash alone. */
+	while (!ret && next_tar_bytes(NULL, line, &data) > 0)
+		;
+	return ret ? ret : tree_writer_end(writer, err);
+}
+
+/* Run the three; the calling thread is the one that writes the tree. */
+static int run(struct pipeline *line, struct tree_writer *writer, struct apply_count *ret_count,
+	       struct snapdrv_error *err)
+{
+	pthread_t input, hash;
+	int ret;
+
+	ret = pthread_create(&input, NULL, input_thread, line);
+	if (ret)
+		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
+	ret = pthread_create(&hash, NULL, hash_thread, line);
+	if (ret) {
+		ring_stop(&line->ring);
+		pthread_join(input, NULL);
+		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
+	}
+	ret = run_tree(line, writer, ret_count, err);
+	if (ret)
+		ring_stop(&line->ring);
+	pthread_join(input, NULL);
+	pthread_join(hash, NULL);
+	/* A stream that broke off looks like a truncated archive: its own reason is the better one. */
+	if (line->input_ret)
+		return fail(err, line->input_error.code, line->input_error.errnum, "%s",
+			    line->input_error.message);
+	return ret;
+}
+
+int layer_unpack(const struct unpack_request *request, struct unpack_result *ret_result,
+		 struct snapdrv_error *err)
+{
+	cleanup_hasher struct hasher *blob_hasher = hasher_new(err), *diff_hasher = hasher_new(err);
+	cleanup_writer struct tree_writer *writer = NULL;
+	struct pipeline line = {.request = request, .blob_hasher = blob_hasher,
+				.diff_hasher = diff_hasher, .first = 1};
+	struct apply_count count;
+	int ret;
+
+	if (!blob_hasher || !diff_hasher)
+		return -ENOMEM;
+	ret = tree_writer_new(request->tree_fd, request->lower_fd, &writer, err);
+	if (!ret)
+		ret = ring_init(&line.ring, RING_READERS, err);
+	if (ret)
+		return ret;
+	ret = run(&line, writer, &count, err);
+	ring_done(&line.ring);
+	if (ret)
+		return ret;
+	*ret_result = (struct unpack_result){
+		.blob_size = line.taken,
+		.diff = hasher_final(diff_hasher),
+		.size = line.made,
+		.entries = count.entries,
+		.bytes = count.bytes,
+	};
+	ret_result->blob = line.blob_is_plain ? ret_result->diff : hasher_final(blob_hasher);
+	ret_result->writer = steal_ptr(&writer);
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unpacking a layer: one pass from compressed bytes to a tree.
+ *
+ *   input thread    read -> [copy] -> SHA-256 of the blob -> inflate -> ring
+ *   hash thread     ring -> SHA-256 of the plain stream (the DiffID)
+ *   calling thread  ring -> tar -> tree
+ */
+#ifndef LAYER_UNPACK_H
+#define LAYER_UNPACK_H
+
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "layer/input.h"
+#include "layer/tree.h"
+#include "snapdrv.h"
+
+/** struct unpack_limits - what a layer may not exceed. */
+struct unpack_limits {
+	uint64_t entries;
+	uint64_t bytes; /* uncompressed */
+	uint64_t ratio; /* uncompressed for each compressed byte, past the first GiB */
+};
+
+/** struct unpack_request - what is to be unpacked, and where to; everything is borrowed. */
+struct unpack_request {
+	struct layer_input input;
+	int copy_fd;  /* gets a copy of the input as it is read, or -1 */
+	int tree_fd;  /* an empty directory */
+	int lower_fd; /* as tree_writer_new() */
+	struct unpack_limits limits;
+	void (*progress)(void *arg, uint64_t done); /* bytes of input so far, or NULL */
+	void *progress_arg;
+};
+
+/** struct unpack_result - what was found on the way. */
+struct unpack_result {
+	struct digest blob; /* of the input */
+	uint64_t blob_size;
+	struct digest diff; /* the DiffID: of the whole plain stream */
+	uint64_t size;	    /* of the plain stream */
+	uint64_t entries;
+	uint64_t bytes;		    /* of regular files */
+	struct tree_writer *writer; /* ended, not bound; for tree_writer_free() */
+};
+
+/**
+ * layer_unpack() - unpack a layer. To be called in a thread that tree_writer_thread() prepared.
+ *
+ * 6 MiB of buffers and what the decompressor needs, whatever the layer's size.
+ *
+ * Return: 0, or a negative errno value; REFUSED for what the layer holds. The tree is half made then.
+ */
+int layer_unpack(const struct unpack_request *request, struct unpack_result *ret_result,
+		 struct snapdrv_error *err);
+
+#endif
