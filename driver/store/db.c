@@ -35,6 +35,10 @@ static int fail_sqlite(struct db *db, struct snapdrv_error *err)
 		errnum = ENOMEM;
 	else if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
 		errnum = EUCLEAN;
+	else if (code == SQLITE_CONSTRAINT_FOREIGNKEY)
+		errnum = EBUSY;
+	else if ((code & 0xff) == SQLITE_CONSTRAINT)
+		errnum = EEXIST;
 	return fail(err, SNAPDRV_FAILED, errnum, "database: %s", sqlite3_errmsg(db->handle));
 }
 

@@ -53,7 +53,8 @@ DEFINE_CLEANUP(query, struct query, query_done)
 
 /**
  * db_run() - a statement that gives no rows, as db_query().
- * Return: the number of rows changed, or a negative errno value.
+ * Return: the number of rows changed, or a negative errno value; EBUSY when other rows refer to what was
+ * to go, EEXIST when the row is there already.
  */
 int db_run(struct db *db, struct snapdrv_error *err, const char *sql, const char *types, ...);
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of backends. */
+#include "backend/backend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+const struct backend_ops *const backends[] = {
+	&overlay_backend,
+	NULL,
+};
+
+const struct backend_ops *backend_find(const char *name)
+{
+	for (size_t i = 0; backends[i]; i++) {
+		if (!strcmp(backends[i]->name, name))
+			return backends[i];
+	}
+	return NULL;
+}
+
+const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err)
+{
+	char answers[900] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; backends[i]; i++) {
+		struct snapdrv_error why;
+
+		if (!backends[i]->probe(dir_fd, &why))
+			return backends[i];
+		used += (size_t)snprintf(answers + used, sizeof(answers) - used, "%s%s: %s",
+					 used ? "; " : "", backends[i]->name, why.message);
+		if (used >= sizeof(answers))
+			break;
+	}
+	fail(err, SNAPDRV_FAILED, EOPNOTSUPP, "no driver works here: %s", answers);
+	return NULL;
+}

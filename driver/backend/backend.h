@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Backends: how a tree of files over other trees is made, frozen, mounted and dropped. A new backend is
+ * one file and one line in the table of backend.c.
+ *
+ * A tree is a directory, in layers/ or, while it is made, in a session of staging/. What is inside is
+ * the backend's own business. Paths of trees are relative to layers/: "12", "../staging/SESSION/0".
+ */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include <stddef.h>
+
+#include "snapdrv.h"
+
+/** enum tree_kind - what a tree is made for. */
+enum tree_kind {
+	TREE_LAYER,  /* a layer is unpacked into it, then it is frozen */
+	TREE_ACTIVE, /* a container writes into it */
+	TREE_VIEW    /* it only shows its parents */
+};
+
+/** struct tree_ref - a tree and what the graph knows of it. */
+struct tree_ref {
+	char path[48];	/* relative to layers/ */
+	int root_given; /* its layer says what attributes the root directory has */
+};
+
+/** struct tree_stack - trees over each other, the topmost first. */
+struct tree_stack {
+	struct tree_ref *trees;
+	size_t count;
+};
+
+struct backend {
+	const struct backend_ops *ops;
+	int layers_fd; /* ROOT/layers; borrowed from the store */
+};
+
+/**
+ * struct backend_ops - what a backend answers. Nothing here knows of images, tars or the database.
+ *
+ * Operations are called from several threads and processes at once, never twice for one tree.
+ */
+struct backend_ops {
+	const char *name;
+
+	/*
+	 * Layers are unpacked into a tree of their own, without their parents, and deletions are marked
+	 * in it. Otherwise a layer's tree starts as its parents' and deletions are carried out.
+	 */
+	int is_layered;
+
+	/*
+	 * Try for real whether the backend works on the filesystem of `dir_fd`, an empty directory, and
+	 * leave it empty. 0, or a negative errno value with what is missing and what to do.
+	 */
+	int (*probe)(int dir_fd, struct snapdrv_error *err);
+
+	/*
+	 * Make a tree at `name` in `dir_fd`. `parents` is what it stands on; for a layer of a layered
+	 * backend it is empty. Fails with -EEXIST when the name is taken. Leaves nothing on failure.
+	 */
+	int (*make)(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
+		    const struct tree_stack *parents, struct snapdrv_error *err);
+
+	/* Open the directory of a tree that files are written to. A descriptor, or negative. */
+	int (*open)(const struct backend *backend, int dir_fd, const char *name,
+		    struct snapdrv_error *err);
+
+	/* The tree becomes read-only and may be a parent. Doing it twice is no error. */
+	int (*freeze)(const struct backend *backend, int dir_fd, const char *name,
+		      struct snapdrv_error *err);
+
+	/*
+	 * Remove a tree, also a half-made one. Nothing there is no error. Takes as long as the
+	 * filesystem needs: not to be called with a lock held.
+	 */
+	int (*drop)(const struct backend *backend, int dir_fd, const char *name,
+		    struct snapdrv_error *err);
+
+	/*
+	 * Mount `tree` over `parents` on a directory. Read-only for a TREE_VIEW; a TREE_ACTIVE that was
+	 * mounted before shows what was written then.
+	 */
+	int (*mount)(const struct backend *backend, const struct tree_ref *tree, enum tree_kind kind,
+		     const struct tree_stack *parents, int target_fd, struct snapdrv_error *err);
+
+	/*
+	 * Open the merged tree of a stack for reading, without a mount that anybody else sees.
+	 * A descriptor of its root, or a negative errno value.
+	 */
+	int (*peek)(const struct backend *backend, const struct tree_stack *stack,
+		    struct snapdrv_error *err);
+
+	/* Most trees that can be mounted over each other on this kernel. */
+	size_t (*limit)(const struct backend *backend);
+};
+
+/** backends - all of them, the one that is tried first first; the last one's ops are NULL. */
+extern const struct backend_ops *const backends[];
+
+/** backend_find() - by name. NULL when there is none. */
+const struct backend_ops *backend_find(const char *name);
+
+/**
+ * backend_choose() - the first backend that works on the filesystem of @dir_fd, an empty directory.
+ * Return: its ops, or NULL with @err filled: each backend's answer.
+ */
+const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err);
+
+extern const struct backend_ops overlay_backend;
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The overlay backend.
+ *
+ *   tree   ID/fs      the layer's own files, deletions marked as the kernel marks them
+ *          ID/work    work directory, of a container's tree alone
+ *   make   mkdirat; the root of a container's layer gets the attributes that the merged root has
+ *   mount  kernel/mount.h, lowerdirs "12/fs", relative to layers/
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/file.h"
+#include "kernel/mount.h"
+#include "kernel/probe.h"
+#include "kernel/xattr.h"
+
+struct dir_name {
+	char text[64];
+};
+
+static struct dir_name inside(const char *tree, const char *name)
+{
+	struct dir_name path;
+
+	snprintf(path.text, sizeof(path.text), "%s/%s", tree, name);
+	return path;
+}
+
+static int open_inside(const struct backend *backend, int dir_fd, const char *tree,
+		       struct snapdrv_error *err)
+{
+	int fd = openat(dir_fd, inside(tree, "fs").text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)backend;
+	return fd < 0 ? fail_errno(err, "open tree %s", tree) : fd;
+}
+
+static int copy_attributes(int from, int to, struct snapdrv_error *err)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+	int ret;
+
+	if (fstat(from, &st) || fchown(to, st.st_uid, st.st_gid) || fchmod(to, st.st_mode & 07777))
+		return fail_errno(err, "give the root its attributes");
+	ret = xattr_copy(from, to, err);
+	if (ret)
+		return ret;
+	times[1] = st.st_mtim;
+	return futimens(to, times) ? fail_errno(err, "give the root its times") : 0;
+}
+
+/* The kernel shows the root as the topmost directory has it; the topmost layer may not say anything. */
+static int set_root(const struct backend *backend, int tree_fd, const struct tree_stack *parents,
+		    struct snapdrv_error *err)
+{
+	for (size_t i = 0; i < parents->count; i++) {
+		cleanup_fd int from = -1;
+
+		if (!parents->trees[i].root_given)
+			continue;
+		from = open_inside(backend, backend->layers_fd, parents->trees[i].path, err);
+		return from < 0 ? from : copy_attributes(from, tree_fd, err);
+	}
+	return 0;
+}
+
+static int fill(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
+		const struct tree_stack *parents, struct snapdrv_error *err)
+{
+	cleanup_fd int tree_fd = -1;
+
+	if (mkdirat(dir_fd, inside(name, "fs").text, 0755))
+		return fail_errno(err, "make directory %s", inside(name, "fs").text);
+	if (kind == TREE_ACTIVE && mkdirat(dir_fd, inside(name, "work").text, 0700))
+		return fail_errno(err, "make directory %s", inside(name, "work").text);
+	tree_fd = open_inside(backend, dir_fd, name, err);
+	if (tree_fd < 0)
+		return tree_fd;
+	/* Whatever the umask of the process made of it. */
+	if (fchmod(tree_fd, 0755))
+		return fail_errno(err, "set the mode of the root");
+	return set_root(backend, tree_fd, parents, err);
+}
+
+static int overlay_make(const struct backend *backend, int dir_fd, const char *name,
+			enum tree_kind kind, const struct tree_stack *parents,
+			struct snapdrv_error *err)
+{
+	int ret;
+
+	if (mkdirat(dir_fd, name, 0700))
+		return fail_errno(err, "make tree %s", name);
+	ret = fill(backend, dir_fd, name, kind, parents, err);
+	if (ret)
+		file_remove_tree(dir_fd, name, NULL);
+	return ret;
+}
+
+static int overlay_freeze(const struct backend *backend, int dir_fd, const char *name,
+			  struct snapdrv_error *err)
+{
+	cleanup_fd int tree_fd = file_open_dir(dir_fd, name, err);
+
+	(void)backend;
+	return tree_fd < 0 ? tree_fd : file_remove_tree(tree_fd, "work", err);
+}
+
+static int overlay_drop(const struct backend *backend, int dir_fd, const char *name,
+			struct snapdrv_error *err)
+{
+	(void)backend;
+	return file_remove_tree(dir_fd, name, err);
+}
+
+/* The lowerdirs of a stack, for free_lower(). */
+struct lower {
+	struct dir_name *names;
+	const char **pointers;
+	size_t count;
+};
+
+static void free_lower(struct lower *lower)
+{
+	free(lower->names);
+	free(lower->pointers);
+}
+
+static int make_lower(const struct tree_ref *first, const struct tree_stack *stack,
+		      struct lower *ret_lower, struct snapdrv_error *err)
+{
+	size_t count = 0, most = stack->count + 2;
+
+	ret_lower->names = calloc(most, sizeof(*ret_lower->names));
+	ret_lower->pointers = calloc(most, sizeof(*ret_lower->pointers));
+	if (!ret_lower->names || !ret_lower->pointers)
+		return fail_memory(err);
+	if (first)
+		ret_lower->names[count++] = inside(first->path, "fs");
+	for (size_t i = 0; i < stack->count; i++)
+		ret_lower->names[count++] = inside(stack->trees[i].path, "fs");
+	for (size_t i = 0; i < count; i++)
+		ret_lower->pointers[i] = ret_lower->names[i].text;
+	ret_lower->count = count;
+	return 0;
+}
+
+static int overlay_mount(const struct backend *backend, const struct tree_ref *tree,
+			 enum tree_kind kind, const struct tree_stack *parents, int target_fd,
+			 struct snapdrv_error *err)
+{
+	__attribute__((cleanup(free_lower))) struct lower lower = {0};
+	struct dir_name upper = inside(tree->path, "fs"), work = inside(tree->path, "work");
+	struct overlay_mount overlay = {.base_fd = backend->layers_fd};
+	int is_view = kind == TREE_VIEW, ret;
+
+	/* A view's own directory carries the root's attributes; not where the topmost layer does. */
+	if (is_view && parents->count > 1 &&
+	    (parents->trees[0].root_given || parents->count == MOUNT_OVERLAY_MAX))
+		is_view = 0;
+	ret = make_lower(is_view ? tree : NULL, parents, &lower, err);
+	if (ret)
+		return ret;
+	overlay.lower = lower.pointers;
+	overlay.n_lower = lower.count;
+	if (kind == TREE_ACTIVE) {
+		overlay.upper = upper.text;
+		overlay.work = work.text;
+	}
+	return mount_overlay(&overlay, target_fd, err);
+}
+
+static int overlay_peek(const struct backend *backend, const struct tree_stack *stack,
+			struct snapdrv_error *err)
+{
+	__attribute__((cleanup(free_lower))) struct lower lower = {0};
+	struct overlay_mount overlay = {.base_fd = backend->layers_fd};
+	int ret;
+
+	if (stack->count == 1)
+		return open_inside(backend, backend->layers_fd, stack->trees[0].path, err);
+	ret = make_lower(NULL, stack, &lower, err);
+	if (ret)
+		return ret;
+	overlay.lower = lower.pointers;
+	overlay.n_lower = lower.count;
+	return mount_overlay(&overlay, -1, err);
+}
+
+static size_t overlay_limit(const struct backend *backend)
+{
+	(void)backend;
+	return mount_overlay_limit("1000/fs");
+}
+
+const struct backend_ops overlay_backend = {
+	.name = "overlay",
+	.is_layered = 1,
+	.probe = probe_overlay,
+	.make = overlay_make,
+	.open = open_inside,
+	.freeze = overlay_freeze,
+	.drop = overlay_drop,
+	.mount = overlay_mount,
+	.peek = overlay_peek,
+	.limit = overlay_limit,
+};

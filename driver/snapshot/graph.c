@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening the graph: the store, its backend, and what dead processes left behind. */
+#include "snapshot/graph.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "kernel/file.h"
+#include "kernel/mount.h"
+
+/* The backend's name in the database: 1 found, 0 this is a new store, or negative. */
+static int recorded_driver(struct graph *graph, char driver[32], struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, "SELECT value FROM meta WHERE key = 'driver'", "");
+	int found = query ? query_next(query, err) : -EIO;
+
+	if (found == 1)
+		snprintf(driver, 32, "%s", query_text(query, 0));
+	return found;
+}
+
+static int check_driver(const char *recorded, const char *wanted, struct snapdrv_error *err)
+{
+	if (strcmp(wanted, "auto") && strcmp(wanted, recorded))
+		return fail(err, SNAPDRV_USAGE, EINVAL,
+			    "driver %s: the store was made with driver %s and keeps it",
+			    quote(wanted).text, recorded);
+	return 0;
+}
+
+static const struct backend_ops *try_driver(struct graph *graph, const char *wanted,
+					    struct snapdrv_error *err)
+{
+	const struct backend_ops *ops = NULL;
+	struct store_name name = store_name(&graph->store);
+	int session_fd = store_session(&graph->store, err), ret;
+	cleanup_fd int scratch_fd = -1;
+
+	if (session_fd < 0)
+		return NULL;
+	if (mkdirat(session_fd, name.text, 0700)) {
+		fail_errno(err, "make a directory");
+		return NULL;
+	}
+	scratch_fd = file_open_dir(session_fd, name.text, err);
+	if (scratch_fd >= 0 && !strcmp(wanted, "auto")) {
+		ops = backend_choose(scratch_fd, err);
+	} else if (scratch_fd >= 0) {
+		ops = backend_find(wanted);
+		ret = ops->probe(scratch_fd, err);
+		if (ret) {
+			fail_within(err, ret, "driver %s", wanted);
+			ops = NULL;
+		}
+	}
+	file_remove_tree(session_fd, name.text, NULL);
+	return ops;
+}
+
+static int choose_driver(struct graph *graph, const char *wanted, struct snapdrv_error *err)
+{
+	const struct backend_ops *ops;
+	char recorded[32];
+	int found = recorded_driver(graph, recorded, err), ret;
+
+	if (found < 0)
+		return found;
+	if (found) {
+		ret = check_driver(recorded, wanted, err);
+		if (ret)
+			return ret;
+		graph->backend.ops = backend_find(recorded);
+		return graph->backend.ops ? 0 : fail(err, SNAPDRV_USAGE, EINVAL,
+						     "driver %s: not known to this version", recorded);
+	}
+	ops = try_driver(graph, wanted, err);
+	if (!ops)
+		return -EOPNOTSUPP;
+	/* Two processes may have made the store at once: the first one's word counts. */
+	ret = db_run(graph->store.db, err,
+		     "INSERT OR IGNORE INTO meta(key, value) VALUES('driver', ?)", "s", ops->name);
+	found = ret < 0 ? ret : recorded_driver(graph, recorded, err);
+	if (found < 0)
+		return found;
+	graph->backend.ops = backend_find(recorded);
+	return check_driver(recorded, wanted, err);
+}
+
+int graph_open(const char *root, const char *driver, struct graph *ret_graph,
+	       struct snapdrv_error *err)
+{
+	struct graph graph = {0};
+	int ret;
+
+	if (strcmp(driver, "auto") && !backend_find(driver))
+		return fail(err, SNAPDRV_USAGE, EINVAL, "driver %s: there is no such driver",
+			    quote(driver).text);
+	ret = store_open(root, &graph.store, err);
+	if (ret)
+		return ret;
+	graph.backend.layers_fd = graph.store.layers_fd;
+	ret = choose_driver(&graph, driver, err);
+	if (!ret)
+		ret = graph_sweep(&graph, err);
+	if (ret) {
+		fail_within(err, ret, "store %s", quote(root).text);
+		store_close(&graph.store);
+		return ret;
+	}
+	*ret_graph = graph;
+	return 0;
+}
+
+/* Remove all that is in a session's directory: files, and trees, which only the backend can remove. */
+static void empty_session(struct graph *graph, int session_fd)
+{
+	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (unlinkat(session_fd, entry->d_name, 0))
+			graph->backend.ops->drop(&graph->backend, session_fd, entry->d_name, NULL);
+	}
+}
+
+void graph_close(struct graph *graph)
+{
+	if (graph->store.session_fd >= 0)
+		empty_session(graph, graph->store.session_fd);
+	store_close(&graph->store);
+}
+
+/* What a directory of the store holds, and how to tell whether the database knows it. */
+struct stray_search {
+	int dir_fd;
+	const char *sql;    /* a row for the name */
+	const char *prefix; /* of the name in the database */
+};
+
+static int move_strays(struct graph *graph, const struct stray_search *search, int session_fd,
+		       struct snapdrv_error *err)
+{
+	int list_fd = openat(search->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	struct dirent *entry;
+
+	if (!dir)
+		return fail_errno(err, "list a directory of the store");
+	while ((entry = readdir(dir))) {
+		cleanup_free char *name = text_format(err, "%s%s", search->prefix, entry->d_name);
+		int64_t one;
+		int found;
+
+		if (!name)
+			return -ENOMEM;
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		found = db_get_int(graph->store.db, &one, err, search->sql, "s", name);
+		if (found < 0)
+			return found;
+		if (found)
+			continue;
+		if (search->dir_fd == graph->store.containers_fd) {
+			cleanup_free char *path = text_format(err, "%s/containers/%s",
+							      graph->store.root, name);
+
+			if (path)
+				mount_detach_below(path, NULL);
+		}
+		if (renameat(search->dir_fd, entry->d_name, session_fd,
+			     store_name(&graph->store).text))
+			return fail_errno(err, "move away %s", quote(entry->d_name).text);
+	}
+	return 0;
+}
+
+/* Under the writer's lock nobody is between moving a thing to its place and committing its row. */
+static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
+{
+	struct store *store = &graph->store;
+	const struct stray_search searches[] = {
+		{store->layers_fd, "SELECT 1 FROM tree WHERE id = ?", ""},
+		{store->content_fd, "SELECT 1 FROM blob WHERE digest = ?", "sha256:"},
+		{store->containers_fd, "SELECT 1 FROM container WHERE name = ?", ""},
+	};
+	int session_fd = store_session(store, err), ret;
+
+	if (session_fd < 0)
+		return session_fd;
+	ret = store_begin(store, err);
+	for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]) && !ret; i++)
+		ret = move_strays(graph, &searches[i], session_fd, err);
+	store_rollback(store);
+	empty_session(graph, session_fd);
+	return ret;
+}
+
+int graph_sweep(struct graph *graph, struct snapdrv_error *err)
+{
+	int found, n_dead = 0, fd;
+	char name[24];
+
+	while ((found = store_take_dead_session(&graph->store, name, &fd, err)) == 1) {
+		empty_session(graph, fd);
+		if (unlinkat(graph->store.staging_fd, name, AT_REMOVEDIR) && errno != ENOENT) {
+			found = fail_errno(err, "remove staging/%s", name);
+			close(fd);
+			return found;
+		}
+		close(fd);
+		n_dead++;
+	}
+	if (found < 0)
+		return found;
+	return n_dead ? sweep_strays(graph, err) : 0;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The snapshot graph: nodes over trees of the backend. A layer of an image is a draft that is written,
+ * published and committed; a container is an active snapshot. There is no second way.
+ */
+#ifndef SNAPSHOT_GRAPH_H
+#define SNAPSHOT_GRAPH_H
+
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "store/store.h"
+
+/** struct graph - a store with its backend. */
+struct graph {
+	struct store store;
+	struct backend backend;
+};
+
+/**
+ * graph_open() - open a store, choose its backend or check it, and remove what dead processes left.
+ * @driver: a backend's name or "auto".
+ *
+ * Return: 0, or a negative errno value; USAGE for an unknown driver, or one that is not the store's.
+ */
+int graph_open(const char *root, const char *driver, struct graph *ret_graph,
+	       struct snapdrv_error *err);
+
+/** graph_close() - whatever this handle was making is gone afterwards. */
+void graph_close(struct graph *graph);
+
+/**
+ * graph_sweep() - remove the sessions of dead processes, and, when there was one, whatever has no row:
+ * such a process may have been stopped between moving a thing to its place and committing its row.
+ */
+int graph_sweep(struct graph *graph, struct snapdrv_error *err);
+
+/* ---- trees -------------------------------------------------------------------------------- */
+
+/** stack_done() - free the array; the stack is empty afterwards. */
+void stack_done(struct tree_stack *stack);
+
+/** stack_push() - put a tree on top. */
+int stack_push(struct tree_stack *stack, const struct tree_ref *tree, struct snapdrv_error *err);
+
+#define cleanup_stack __attribute__((cleanup(stack_done)))
+
+/** struct draft - a tree in this session's directory that nobody else knows of. All zero is none. */
+struct draft {
+	struct store_name name;
+	int is_made;
+	struct tree_ref ref; /* where it is, for a stack */
+};
+
+/** draft_make() - as backend->ops->make(). @ret_draft: for draft_drop() or draft_publish(). */
+int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack *parents,
+	       struct draft *ret_draft, struct snapdrv_error *err);
+
+/** draft_open() - the directory to write into. Return: a descriptor, or a negative errno value. */
+int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_error *err);
+
+/** draft_drop() - remove the tree, if there is one. */
+void draft_drop(struct graph *graph, struct draft *draft);
+
+/** struct tree_record - a tree's row. */
+struct tree_record {
+	int64_t id;
+	int root_given;
+	uint64_t bytes;
+	uint64_t entries;
+};
+
+/**
+ * draft_publish() - within store_begin(): make a draft a tree of the store. It is none afterwards.
+ * @key:    what the tree is found by, or NULL for one that is not shared.
+ * @record: bytes, entries and root_given; the id is set.
+ */
+int draft_publish(struct graph *graph, struct draft *draft, const char *key,
+		  struct tree_record *record, struct snapdrv_error *err);
+
+/** tree_find() - a tree by its key. Return: 1 found, 0 not, or a negative errno value. */
+int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
+	      struct snapdrv_error *err);
+
+/** tree_ref_of() - a published tree, for a stack. */
+struct tree_ref tree_ref_of(const struct tree_record *record);
+
+/* ---- snapshots ---------------------------------------------------------------------------- */
+
+/** struct snapshot - a node. */
+struct snapshot {
+	int64_t id;
+	enum tree_kind kind;
+	int64_t parent; /* 0 for none */
+	int64_t tree;
+	unsigned depth; /* trees mounted for it, its own included */
+};
+
+/** snapshot_find() - by name. Return: 1 found, 0 not, or a negative errno value. */
+int snapshot_find(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
+		  struct snapdrv_error *err);
+
+/** snapshot_get() - by id. Return: 0, or a negative errno value. */
+int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
+		 struct snapdrv_error *err);
+
+/**
+ * snapshot_add() - within store_begin(): a node over @parent (NULL for none) with a published tree.
+ * @kind: TREE_LAYER is a committed snapshot.
+ */
+int snapshot_add(struct graph *graph, const char *name, enum tree_kind kind,
+		 const struct snapshot *parent, int64_t tree, struct snapshot *ret_snapshot,
+		 struct snapdrv_error *err);
+
+/**
+ * snapshot_stack() - the trees of a node, its own first. @ret_stack: for stack_done().
+ */
+int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
+		   struct tree_stack *ret_stack, struct snapdrv_error *err);
+
+/** snapshot_mount() - mount a container's or view's tree on a directory. */
+int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int target_fd,
+		   struct snapdrv_error *err);
+
+/** struct doomed - trees that have no row any more, to be removed when the change is committed. */
+struct doomed {
+	int64_t *trees;
+	size_t count;
+};
+
+/**
+ * snapshot_release() - within store_begin(): remove a node that nothing refers to, then its parents
+ * likewise. One that is still referred to (a child, an image, a container) stays, and that is no error.
+ */
+int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
+		     struct snapdrv_error *err);
+
+/**
+ * doomed_drop() - after store_commit(): remove the files. What fails, or is not done when the process
+ * dies, is removed by a later sweep. @doomed is empty afterwards.
+ */
+void doomed_drop(struct graph *graph, struct doomed *doomed);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes of the graph: finding, adding, stacking, mounting and releasing them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "snapshot/graph.h"
+
+#define COLUMNS "SELECT id, kind, parent, tree, depth FROM snapshot "
+
+static const char kinds[] = {[TREE_LAYER] = 'c', [TREE_ACTIVE] = 'a', [TREE_VIEW] = 'v', '\0'};
+
+static int read_snapshot(struct query *query, struct snapshot *ret_snapshot, struct snapdrv_error *err)
+{
+	int found = query ? query_next(query, err) : -EIO;
+
+	if (found != 1)
+		return found;
+	*ret_snapshot = (struct snapshot){
+		.id = query_int(query, 0),
+		.kind = (enum tree_kind)(strchr(kinds, query_text(query, 1)[0]) - kinds),
+		.parent = query_int(query, 2),
+		.tree = query_int(query, 3),
+		.depth = (unsigned)query_int(query, 4),
+	};
+	return 1;
+}
+
+int snapshot_find(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
+		  struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, COLUMNS "WHERE name = ?", "s", name);
+
+	return read_snapshot(query, ret_snapshot, err);
+}
+
+int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
+		 struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, COLUMNS "WHERE id = ?", "i", id);
+	int found = read_snapshot(query, ret_snapshot, err);
+
+	if (found)
+		return found < 0 ? found : 0;
+	return fail(err, SNAPDRV_FAILED, EUCLEAN, "database: no snapshot %lld", (long long)id);
+}
+
+int snapshot_add(struct graph *graph, const char *name, enum tree_kind kind,
+		 const struct snapshot *parent, int64_t tree, struct snapshot *ret_snapshot,
+		 struct snapdrv_error *err)
+{
+	const char kind_text[] = {kinds[kind], '\0'};
+	struct snapshot snapshot = {.kind = kind, .tree = tree, .depth = 1};
+	int ret;
+
+	if (parent) {
+		snapshot.parent = parent->id;
+		snapshot.depth = parent->depth + 1;
+	}
+	ret = db_run(graph->store.db, err,
+		     "INSERT INTO snapshot(name, kind, parent, tree, depth, created_ns)"
+		     " VALUES(?, ?, nullif(?, 0), ?, ?, ?)",
+		     "ssiiii", name, kind_text, snapshot.parent, tree, (int64_t)snapshot.depth,
+		     store_now_ns());
+	if (ret < 0)
+		return ret;
+	snapshot.id = db_last_id(graph->store.db);
+	*ret_snapshot = snapshot;
+	return 0;
+}
+
+int snapshot_stack(struct graph *graph, const struct snapshot *snapshot, struct tree_stack *ret_stack,
+		   struct snapdrv_error *err)
+{
+	cleanup_query struct query *query = db_query(
+		graph->store.db, err,
+		"WITH RECURSIVE chain(id, parent, tree, level) AS ("
+		" SELECT id, parent, tree, 0 FROM snapshot WHERE id = ?"
+		" UNION ALL SELECT s.id, s.parent, s.tree, level + 1 FROM snapshot s, chain"
+		" WHERE s.id = chain.parent)"
+		"SELECT tree.id, tree.root_given FROM chain JOIN tree ON tree.id = chain.tree"
+		" ORDER BY level DESC",
+		"i", snapshot->id);
+	cleanup_stack struct tree_stack stack = {0};
+	int ret;
+
+	if (!query)
+		return -EIO;
+	while ((ret = query_next(query, err)) == 1) {
+		struct tree_record record = {.id = query_int(query, 0),
+					     .root_given = (int)query_int(query, 1)};
+		struct tree_ref ref = tree_ref_of(&record);
+
+		ret = stack_push(&stack, &ref, err);
+		if (ret)
+			return ret;
+	}
+	if (ret)
+		return ret;
+	*ret_stack = stack;
+	stack = (struct tree_stack){0};
+	return 0;
+}
+
+int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int target_fd,
+		   struct snapdrv_error *err)
+{
+	cleanup_stack struct tree_stack stack = {0};
+	struct tree_stack parents;
+	int ret = snapshot_stack(graph, snapshot, &stack, err);
+
+	if (ret)
+		return ret;
+	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
+	return graph->backend.ops->mount(&graph->backend, &stack.trees[0], snapshot->kind, &parents,
+					 target_fd, err);
+}
+
+static int doom(struct doomed *doomed, int64_t tree, struct snapdrv_error *err)
+{
+	int64_t *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));
+
+	if (!trees)
+		return fail_memory(err);
+	doomed->trees = trees;
+	trees[doomed->count++] = tree;
+	return 0;
+}
+
+int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed, struct snapdrv_error *err)
+{
+	while (id) {
+		struct snapshot snapshot;
+		int ret = snapshot_get(graph, id, &snapshot, err);
+
+		if (ret)
+			return ret;
+		/* The foreign keys say whether anything needs it. */
+		ret = db_run(graph->store.db, err, "DELETE FROM snapshot WHERE id = ?", "i", id);
+		if (ret < 0)
+			return ret == -EBUSY ? 0 : ret;
+		ret = db_run(graph->store.db, err, "DELETE FROM tree WHERE id = ?", "i",
+			     snapshot.tree);
+		if (ret > 0)
+			ret = doom(doomed, snapshot.tree, err);
+		if (ret < 0 && ret != -EBUSY)
+			return ret;
+		id = snapshot.parent;
+	}
+	return 0;
+}
+
+void doomed_drop(struct graph *graph, struct doomed *doomed)
+{
+	for (size_t i = 0; i < doomed->count; i++) {
+		struct tree_record record = {.id = doomed->trees[i]};
+
+		graph->backend.ops->drop(&graph->backend, graph->store.layers_fd,
+					 tree_ref_of(&record).path, NULL);
+	}
+	free(doomed->trees);
+	*doomed = (struct doomed){0};
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trees: drafts in this session, published ones in layers/. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "snapshot/graph.h"
+
+void stack_done(struct tree_stack *stack)
+{
+	free(stack->trees);
+	*stack = (struct tree_stack){0};
+}
+
+int stack_push(struct tree_stack *stack, const struct tree_ref *tree, struct snapdrv_error *err)
+{
+	struct tree_ref *trees = reallocarray(stack->trees, stack->count + 1, sizeof(*trees));
+
+	if (!trees)
+		return fail_memory(err);
+	memmove(trees + 1, trees, stack->count * sizeof(*trees));
+	trees[0] = *tree;
+	stack->trees = trees;
+	stack->count++;
+	return 0;
+}
+
+int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack *parents,
+	       struct draft *ret_draft, struct snapdrv_error *err)
+{
+	struct draft draft = {.name = store_name(&graph->store), .is_made = 1};
+	int session_fd = store_session(&graph->store, err), ret;
+
+	if (session_fd < 0)
+		return session_fd;
+	snprintf(draft.ref.path, sizeof(draft.ref.path), "../staging/%s/%s", graph->store.session,
+		 draft.name.text);
+	ret = graph->backend.ops->make(&graph->backend, session_fd, draft.name.text, kind, parents, err);
+	if (ret)
+		return ret;
+	*ret_draft = draft;
+	return 0;
+}
+
+int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_error *err)
+{
+	return graph->backend.ops->open(&graph->backend, graph->store.session_fd, draft->name.text, err);
+}
+
+void draft_drop(struct graph *graph, struct draft *draft)
+{
+	if (draft->is_made)
+		graph->backend.ops->drop(&graph->backend, graph->store.session_fd, draft->name.text,
+					 NULL);
+	draft->is_made = 0;
+}
+
+struct tree_ref tree_ref_of(const struct tree_record *record)
+{
+	struct tree_ref ref = {.root_given = record->root_given};
+
+	snprintf(ref.path, sizeof(ref.path), "%lld", (long long)record->id);
+	return ref;
+}
+
+int draft_publish(struct graph *graph, struct draft *draft, const char *key,
+		  struct tree_record *record, struct snapdrv_error *err)
+{
+	struct store *store = &graph->store;
+	int ret = db_run(store->db, err,
+			 "INSERT INTO tree(key, root_given, bytes, entries) VALUES(?, ?, ?, ?)", "siii",
+			 key, (int64_t)record->root_given, (int64_t)record->bytes,
+			 (int64_t)record->entries);
+
+	if (ret < 0)
+		return ret;
+	record->id = db_last_id(store->db);
+	if (renameat(store->session_fd, draft->name.text, store->layers_fd, tree_ref_of(record).path))
+		return fail_errno(err, "move a tree to its place");
+	draft->is_made = 0;
+	return 0;
+}
+
+int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
+	      struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 "SELECT id, root_given, bytes, entries FROM tree WHERE key = ?", "s", key);
+	int found = query ? query_next(query, err) : -EIO;
+
+	if (found != 1)
+		return found;
+	*ret_record = (struct tree_record){
+		.id = query_int(query, 0),
+		.root_given = (int)query_int(query, 1),
+		.bytes = (uint64_t)query_int(query, 2),
+		.entries = (uint64_t)query_int(query, 3),
+	};
+	return 1;
+}

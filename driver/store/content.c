@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blobs: files content/sha256/HEX, and their rows. */
+#include "store/content.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/file.h"
+
+int content_has(struct store *store, const struct digest *digest, struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	int64_t one;
+
+	return db_get_int(store->db, &one, err, "SELECT 1 FROM blob WHERE digest = ?", "s", text.text);
+}
+
+int content_open(struct store *store, const struct digest *digest, struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	int fd = openat(store->content_fd, digest_hex(&text), O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(err, "blob %s", text.text) : fd;
+}
+
+int content_publish(struct store *store, const char *name, const struct digest *digest, uint64_t size,
+		    struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	int ret = content_has(store, digest, err);
+
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = db_run(store->db, err, "INSERT INTO blob(digest, size) VALUES(?, ?)", "si", text.text,
+		     (int64_t)size);
+	if (ret < 0)
+		return ret;
+	if (renameat(store->session_fd, name, store->content_fd, digest_hex(&text)))
+		return fail_errno(err, "move blob %s to its place", text.text);
+	return 0;
+}
+
+int content_write(struct store *store, const void *data, size_t size, struct store_name *ret_name,
+		  struct snapdrv_error *err)
+{
+	struct store_name name = store_name(store);
+	int session_fd = store_session(store, err), ret;
+	cleanup_fd int fd = -1;
+
+	if (session_fd < 0)
+		return session_fd;
+	fd = openat(session_fd, name.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_errno(err, "create a file in staging");
+	ret = file_write(fd, data, size, "a blob", err);
+	if (ret) {
+		unlinkat(session_fd, name.text, 0);
+		return ret;
+	}
+	*ret_name = name;
+	return 0;
+}
+
+int content_forget(struct store *store, const char *digest, struct snapdrv_error *err)
+{
+	return db_run(store->db, err,
+		      "DELETE FROM blob WHERE digest = ?1"
+		      " AND NOT EXISTS (SELECT 1 FROM image_blob WHERE digest = ?1)",
+		      "s", digest);
+}
+
+void content_unlink(struct store *store, const char *text)
+{
+	struct store_name name = store_name(store);
+	int session_fd = store_session(store, NULL);
+	struct digest digest;
+	int moved = 0;
+
+	if (session_fd < 0 || digest_parse(text, &digest, NULL) || store_begin(store, NULL))
+		return;
+	if (!content_has(store, &digest, NULL))
+		moved = !renameat(store->content_fd, text + strlen("sha256:"), session_fd, name.text);
+	store_rollback(store);
+	if (moved)
+		unlinkat(session_fd, name.text, 0);
+}

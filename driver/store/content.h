@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blobs: files named by their digest. */
+#ifndef STORE_CONTENT_H
+#define STORE_CONTENT_H
+
+#include "store/store.h"
+
+/** content_has() - whether the store keeps a blob. Return: 1, 0, or a negative errno value. */
+int content_has(struct store *store, const struct digest *digest, struct snapdrv_error *err);
+
+/** content_open() - open a blob for reading. Return: a descriptor, or a negative errno value. */
+int content_open(struct store *store, const struct digest *digest, struct snapdrv_error *err);
+
+/**
+ * content_publish() - within store_begin(): make a file of this session a blob.
+ * @name: the file in the session's directory; complete and, unless the user said otherwise, on disk.
+ *        It is moved; left alone when the blob is there already.
+ */
+int content_publish(struct store *store, const char *name, const struct digest *digest, uint64_t size,
+		    struct snapdrv_error *err);
+
+/** content_write() - put @size bytes into a new file of the session. @ret_name: where. */
+int content_write(struct store *store, const void *data, size_t size, struct store_name *ret_name,
+		  struct snapdrv_error *err);
+
+/**
+ * content_forget() - within store_begin(): take away a blob's row if no image names it any more.
+ * Return: 1 it is forgotten: content_unlink() it once the change is committed; 0 it stays or never was
+ * here; or a negative errno value.
+ */
+int content_forget(struct store *store, const char *digest, struct snapdrv_error *err);
+
+/**
+ * content_unlink() - remove the file of a blob that has no row. What another process has brought back
+ * in the meantime stays. A failure leaves a file for the next sweep.
+ */
+void content_unlink(struct store *store, const char *digest);
+
+#endif

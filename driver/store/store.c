@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a store and its session in staging/. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "kernel/file.h"
+#include "store/lock.h"
+
+static int open_made_dir(int dir_fd, const char *name, int *ret_fd, struct snapdrv_error *err)
+{
+	if (mkdirat(dir_fd, name, 0700) && errno != EEXIST)
+		return fail_errno(err, "make directory %s", name);
+	*ret_fd = file_open_dir(dir_fd, name, err);
+	return *ret_fd < 0 ? *ret_fd : 0;
+}
+
+static int open_root(struct store *store, const char *root, struct snapdrv_error *err)
+{
+	struct stat st;
+	int ret = file_make_dirs(root, err);
+
+	if (ret)
+		return ret;
+	store->root = realpath(root, NULL);
+	if (!store->root)
+		return fail_errno(err, "find the path");
+	store->root_fd = open(store->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->root_fd < 0 || fstat(store->root_fd, &st))
+		return fail_errno(err, "open the directory");
+	/* Nobody else may reach the setuid files of an image (GHSA-c2h3-6mxw-7mvq). */
+	if ((st.st_mode & 07777) != 0700 && fchmod(store->root_fd, 0700))
+		return fail_errno(err, "set the mode of the directory");
+	return 0;
+}
+
+static int open_dirs(struct store *store, struct snapdrv_error *err)
+{
+	cleanup_fd int content_fd = -1, locks_fd = -1;
+	int ret = open_made_dir(store->root_fd, "content", &content_fd, err);
+
+	if (!ret)
+		ret = open_made_dir(content_fd, "sha256", &store->content_fd, err);
+	if (!ret)
+		ret = open_made_dir(store->root_fd, "layers", &store->layers_fd, err);
+	if (!ret)
+		ret = open_made_dir(store->root_fd, "containers", &store->containers_fd, err);
+	if (!ret)
+		ret = open_made_dir(store->root_fd, "staging", &store->staging_fd, err);
+	if (!ret)
+		ret = open_made_dir(store->root_fd, "locks", &locks_fd, err);
+	if (ret)
+		return ret;
+	store->lock_fd = openat(locks_fd, "store", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return store->lock_fd < 0 ? fail_errno(err, "open locks/store") : 0;
+}
+
+static int open_all(struct store *store, const char *root, struct snapdrv_error *err)
+{
+	cleanup_free char *db_path = NULL;
+	int ret = open_root(store, root, err);
+
+	if (!ret)
+		ret = open_dirs(store, err);
+	if (ret)
+		return ret;
+	db_path = text_format(err, "%s/snapdrv.db", store->root);
+	return db_path ? db_open(db_path, &store->db, err) : -ENOMEM;
+}
+
+int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err)
+{
+	struct store store = {.root_fd = -1, .content_fd = -1, .layers_fd = -1, .containers_fd = -1,
+			      .staging_fd = -1, .lock_fd = -1, .session_fd = -1};
+	int ret = open_all(&store, root, err);
+
+	if (ret) {
+		store_close(&store);
+		return fail_within(err, ret, "store %s", quote(root).text);
+	}
+	*ret_store = store;
+	return 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void store_close(struct store *store)
+{
+	if (store->session_fd >= 0)
+		unlinkat(store->staging_fd, store->session, AT_REMOVEDIR);
+	db_close(store->db);
+	store->db = NULL;
+	close_fd(&store->session_fd);
+	close_fd(&store->content_fd);
+	close_fd(&store->layers_fd);
+	close_fd(&store->containers_fd);
+	close_fd(&store->staging_fd);
+	close_fd(&store->lock_fd);
+	close_fd(&store->root_fd);
+	free(steal_ptr(&store->root));
+}
+
+/*
+ * Somebody who sweeps may find the new directory before its lock is taken, and lock it first: then it
+ * goes away, and another name is tried.
+ */
+static int try_session(struct store *store, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = -1;
+	struct stat by_fd, by_name;
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return fail_errno(err, "get random bytes");
+	snprintf(store->session, sizeof(store->session), "%016llx", (unsigned long long)random);
+	if (mkdirat(store->staging_fd, store->session, 0700))
+		return errno == EEXIST ? 0 : fail_errno(err, "make a directory in staging");
+	fd = openat(store->staging_fd, store->session, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, "open a directory in staging");
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? 0 : fail_errno(err, "lock a directory in staging");
+	if (fstat(fd, &by_fd) || fstatat(store->staging_fd, store->session, &by_name, 0) ||
+	    by_fd.st_ino != by_name.st_ino)
+		return 0;
+	store->session_fd = steal_fd(&fd);
+	return 0;
+}
+
+int store_session(struct store *store, struct snapdrv_error *err)
+{
+	while (store->session_fd < 0) {
+		int ret = try_session(store, err);
+
+		if (ret)
+			return ret;
+	}
+	return store->session_fd;
+}
+
+struct store_name store_name(struct store *store)
+{
+	struct store_name name;
+
+	snprintf(name.text, sizeof(name.text), "%u",
+		 __atomic_fetch_add(&store->names, 1, __ATOMIC_RELAXED));
+	return name;
+}
+
+static int take_if_dead(struct store *store, const char *name, int *ret_fd)
+{
+	cleanup_fd int fd = openat(store->staging_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+							    O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	*ret_fd = steal_fd(&fd);
+	return 1;
+}
+
+int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
+			    struct snapdrv_error *err)
+{
+	int list_fd = openat(store->staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	struct dirent *entry;
+
+	if (!dir)
+		return fail_errno(err, "list staging");
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(store->session) ||
+		    (store->session_fd >= 0 && !strcmp(entry->d_name, store->session)))
+			continue;
+		if (!take_if_dead(store, entry->d_name, ret_fd))
+			continue;
+		strcpy(ret_name, entry->d_name);
+		return 1;
+	}
+	return 0;
+}
+
+int store_sync(struct store *store, struct snapdrv_error *err)
+{
+	return file_sync_all(store->root_fd, err);
+}
+
+int store_begin(struct store *store, struct snapdrv_error *err)
+{
+	int ret = lock_writer(store, err);
+
+	if (ret)
+		return ret;
+	ret = db_begin(store->db, err);
+	if (ret)
+		unlock_writer(store);
+	return ret;
+}
+
+int store_commit(struct store *store, struct snapdrv_error *err)
+{
+	int ret = db_commit(store->db, err);
+
+	unlock_writer(store);
+	return ret;
+}
+
+void store_rollback(struct store *store)
+{
+	db_rollback(store->db);
+	unlock_writer(store);
+}
+
+int64_t store_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store on disk: its directories, its database, and this process's place in staging/. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/digest.h"
+#include "snapdrv.h"
+#include "store/db.h"
+
+/**
+ * struct store - an open store.
+ *
+ *   snapdrv.db            the database: what has no row here does not exist
+ *   content/sha256/HEX    blobs
+ *   layers/ID             trees of the backend, by the id of their row in `tree`
+ *   containers/NAME       a container's rootfs/, the mount point
+ *   staging/SESSION       what a process is working on; its lock tells whether that process lives
+ *   locks/store           byte ranges, see store/lock.h
+ */
+struct store {
+	char *root; /* absolute, without symlinks */
+	int root_fd;
+	int content_fd; /* content/sha256 */
+	int layers_fd;
+	int containers_fd;
+	int staging_fd;
+	int lock_fd;
+	int session_fd; /* staging/SESSION, or -1 before store_session() */
+	char session[24];
+	unsigned names; /* made so far by store_name() */
+	struct db *db;
+};
+
+/**
+ * store_open() - open the store at @root, making what is missing. Looks at nothing but the database.
+ * @root: made with mode 0700; an existing one gets that mode.
+ */
+int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err);
+
+/** store_close() - remove the session and close everything. */
+void store_close(struct store *store);
+
+/**
+ * store_session() - the directory for what is being made, staging/SESSION, made on first use.
+ *
+ * It is locked as long as this process lives (flock(2): the kernel lets go of it when the process
+ * dies), so that others can tell what was left behind.
+ *
+ * Return: its descriptor, borrowed, or a negative errno value.
+ */
+int store_session(struct store *store, struct snapdrv_error *err);
+
+/** store_name() - a name that is not taken in this session: "0", "1", ... */
+struct store_name {
+	char text[16];
+};
+struct store_name store_name(struct store *store);
+
+/**
+ * store_take_dead_session() - find a session whose process is dead.
+ * @ret_name: its name in staging/.
+ *
+ * Return: 1 and a descriptor in *ret_fd that holds its lock, 0 there is none, or a negative errno value.
+ */
+int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
+			    struct snapdrv_error *err);
+
+/** store_sync() - all that was written to the store is on disk. One syncfs(2). */
+int store_sync(struct store *store, struct snapdrv_error *err);
+
+/**
+ * store_begin() - start a change of the database: waits for other writers, blocks no readers.
+ * Nothing slow belongs between this and store_commit().
+ */
+int store_begin(struct store *store, struct snapdrv_error *err);
+
+/** store_commit() - the change is on disk when this returns. On failure it is rolled back. */
+int store_commit(struct store *store, struct snapdrv_error *err);
+
+/** store_rollback() - give up the change, if there is one. */
+void store_rollback(struct store *store);
+
+/** store_now_ns() - the time of the clock. */
+int64_t store_now_ns(void);
+
+#endif
