@@ -22,7 +22,7 @@ enum tree_kind {
 
 /** struct tree_ref - a tree and what the graph knows of it. */
 struct tree_ref {
-	char path[48];	/* relative to layers/ */
+	char path[64];	/* relative to layers/ */
 	int root_given; /* its layer says what attributes the root directory has */
 };
 

@@ -24,7 +24,7 @@
 #include "kernel/xattr.h"
 
 struct dir_name {
-	char text[64];
+	char text[80];
 };
 
 static struct dir_name inside(const char *tree, const char *name)

@@ -2,7 +2,6 @@
 /* Reading the tar of a layer and sending its entries to a sink. */
 #include "layer/apply.h"
 
-#include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "base/text.h"
 #include "kernel/xattr.h"
 #include "layer/acl.h"
+#include "layer/tar.h"
 
 #define XATTRS_MAX 1024 /* of one entry */
 
@@ -216,36 +216,21 @@ static int apply_entry(struct archive *archive, struct archive_entry *entry, str
 	return ret < 0 ? fail_within(err, ret, "entry %s", quote(path).text) : 0;
 }
 
-static int open_tar(struct archive *archive, archive_read_callback *read, void *context,
-		    struct snapdrv_error *err)
-{
-	/* Before it is opened: afterwards libarchive has settled on the locale's character set. */
-	if (archive_read_support_format_tar(archive) || archive_read_support_format_empty(archive) ||
-	    archive_read_set_options(archive, "tar:hdrcharset=BINARY,tar:!mac-ext"))
-		return fail(err, SNAPDRV_FAILED, EINVAL, "libarchive: %s",
-			    archive_error_string(archive));
-	if (archive_read_open(archive, context, NULL, read, NULL))
-		return refuse(err, "not a tar archive");
-	return 0;
-}
-
 int apply_tar(struct tree_sink *sink, archive_read_callback *read, void *context,
 	      uint64_t max_entries, struct apply_count *ret_count, struct snapdrv_error *err)
 {
-	cleanup_archive struct archive *archive = archive_read_new();
+	cleanup_archive struct archive *archive = tar_new(err);
 	cleanup_free struct xattr_list *list = calloc(1, sizeof(*list));
 	struct apply_count count = {0};
 	struct archive_entry *entry;
 	int ret;
 
 	if (!archive || !list)
-		return fail_memory(err);
-	ret = open_tar(archive, read, context, err);
-	if (ret)
-		return ret;
-	while ((ret = archive_read_next_header(archive, &entry)) != ARCHIVE_EOF) {
-		/* A warning means that something of the entry was not understood. */
-		if (ret != ARCHIVE_OK)
+		return archive ? fail_memory(err) : -ENOMEM;
+	if (archive_read_open(archive, context, NULL, read, NULL))
+		return refuse(err, "not a tar archive");
+	while ((ret = tar_next(archive, &entry))) {
+		if (ret < 0)
 			return refuse(err, "after %llu entries: %s",
 				      (unsigned long long)count.entries,
 				      archive_error_string(archive));

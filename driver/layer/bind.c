@@ -64,6 +64,8 @@ int tree_writer_end(struct tree_writer *writer, struct snapdrv_error *err)
 		if (!ret)
 			ret = set_time(writer, node, err);
 	}
+	/* Until it is bound, a writer may wait with many others. */
+	node_close_all(&writer->nodes);
 	return ret;
 }
 

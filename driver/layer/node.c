@@ -67,14 +67,22 @@ int node_table_init(struct node_table *table, int root_fd, struct snapdrv_error 
 	return table->root ? grow(table, err) : -ENOMEM;
 }
 
+void node_close_all(struct node_table *table)
+{
+	for (size_t i = 0; i < NODE_OPEN_MAX; i++) {
+		if (!table->open[i].node)
+			continue;
+		close(table->open[i].fd);
+		table->open[i].node->slot = -1;
+		table->open[i].node = NULL;
+	}
+}
+
 void node_table_done(struct node_table *table)
 {
 	struct node *next;
 
-	for (size_t i = 0; i < NODE_OPEN_MAX; i++) {
-		if (table->open[i].node)
-			close(table->open[i].fd);
-	}
+	node_close_all(table);
 	for (struct node *node = table->root; node; node = next) {
 		next = node->next;
 		free(node->default_acl);

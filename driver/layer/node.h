@@ -75,6 +75,9 @@ void node_forget(struct node_table *table, struct node *node);
  */
 int node_fd(struct node_table *table, struct node *node, struct snapdrv_error *err);
 
+/** node_close_all() - close all kept descriptors; they are opened again when needed. */
+void node_close_all(struct node_table *table);
+
 /** node_path() - path from the root, "." for the root itself; for free(3), or NULL with @err filled. */
 char *node_path(const struct node *node, struct snapdrv_error *err);
 
