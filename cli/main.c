@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, and what surrounds each of them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static void cmd_help(struct cli *cli);
+
+static const struct command commands[] = {
+    {"load", cmd_load, "SOURCE|-",
+     "Take in the images of an OCI layout or an archive (-: standard input)", "Images"},
+    {"import", cmd_import, "TAR|- REF",
+     "Make an image from the tar of a root filesystem (-: standard input)", "Images"},
+    {"images", cmd_images, "", "List the images", "Images"},
+    {"inspect", cmd_inspect, "NAME...", "Show all that is known of images or containers", "Images"},
+    {"tag", cmd_tag, "IMAGE REF", "Give an image one more name", "Images"},
+    {"rmi", cmd_rmi, "IMAGE...", "Take names from images, and remove images without one", "Images"},
+    {"create", cmd_create, "IMAGE [-- COMMAND...]",
+     "Make a container and print the path of its root filesystem", "Containers"},
+    {"mount", cmd_mount, "NAME", "Mount a container's root filesystem and print its path",
+     "Containers"},
+    {"umount", cmd_umount, "NAME...", "Unmount root filesystems of containers", "Containers"},
+    {"ls", cmd_ls, "[NAME...]", "List the containers", "Containers"},
+    {"rm", cmd_rm, "NAME...", "Remove containers and what was written in them", "Containers"},
+    {"info", cmd_info, "", "Describe the store and what this machine can do", "Store"},
+    {"help", cmd_help, "[COMMAND]", "Show the commands, or the options of one", "Help"},
+    {0},
+};
+
+static const struct command *find_command(const char *name)
+{
+	for (const struct command *command = commands; command->name; command++) {
+		if (!strcmp(command->name, name))
+			return command;
+	}
+	return NULL;
+}
+
+static void print_commands(void)
+{
+	const char *group = "";
+
+	puts("Usage: snapdrv [OPTION]... COMMAND [ARGUMENT]...\n"
+	     "Keeps container images and turns them into root filesystems.");
+	for (const struct command *command = commands; command->name; command++) {
+		if (strcmp(group, command->group))
+			printf("\n%s:\n", command->group);
+		group = command->group;
+		printf("  %-10s %s\n", command->name, command->help);
+	}
+	puts("\nOptions:");
+	options_print(options_global, NULL);
+	puts("\n'snapdrv help COMMAND' shows the options of a command.");
+}
+
+static void cmd_help(struct cli *cli)
+{
+	const struct command *command;
+
+	if (cli_parse(cli, NULL, NULL, WORDS_JOINED, 0, 1))
+		return;
+	if (!cli->n_words) {
+		print_commands();
+		return;
+	}
+	command = find_command(cli->words[0]);
+	if (!command) {
+		cli_usage(cli, "'%s': no such command", cli->words[0]);
+		return;
+	}
+	cli->command = command;
+	cli->help = 1;
+	command->run(cli);
+}
+
+static void run(struct cli *cli, int argc, char **argv)
+{
+	struct snapdrv_error err;
+	int at = options_before(cli, argc, argv, &err);
+	const struct command *command;
+
+	if (at < 0) {
+		cli_report(cli, &err);
+		return;
+	}
+	if (cli->version) {
+		puts("snapdrv " SNAPDRV_VERSION);
+		return;
+	}
+	if (at == argc) {
+		if (cli->help)
+			print_commands();
+		else
+			cli_usage(cli, "no command; 'snapdrv help' lists them");
+		return;
+	}
+	command = find_command(argv[at]);
+	if (!command) {
+		cli_usage(cli, "'%s': no such command; 'snapdrv help' lists them", argv[at]);
+		return;
+	}
+	cli->command = command;
+	cli->argc = argc - at;
+	cli->argv = argv + at;
+	command->run(cli);
+}
+
+/*
+ * Whoever closed a standard stream must not get the store's files under its number. What stands in
+ * for it is open the other way round, so that using it still fails.
+ */
+static void keep_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	}
+}
+
+static void close_output(struct cli *cli)
+{
+	int lost = ferror(stdout);
+
+	if (fclose(stdout))
+		cli_fail(cli, SNAPDRV_FAILED, "standard output: %s", strerror(errno));
+	else if (lost)
+		cli_fail(cli, SNAPDRV_FAILED, "standard output: not all of it could be written");
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {0};
+
+	keep_streams();
+	signal(SIGPIPE, SIG_IGN); /* it would kill the program in the middle of its work */
+	run(&cli, argc, argv);
+	snapdrv_close(cli.store);
+	free(cli.words);
+	close_output(&cli);
+	return cli.status;
+}
