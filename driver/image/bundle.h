@@ -21,7 +21,8 @@ struct bundle_spec {
 	/*
 	 * Reads a file of the tree: `path` is resolved inside the tree whatever links are on the way;
 	 * gives at most `max` bytes of a regular file in *ret_data (for free(3), NUL added), returns 1;
-	 * 0 when there is none; a negative errno value when it is no regular file or longer than `max`.
+	 * 0 when there is none; a negative errno value, REFUSED, when it is no regular file or longer
+	 * than `max`.
 	 */
 	int (*read_file)(int rootfs_fd, const char *path, size_t max, char **ret_data,
 			 size_t *ret_size, struct snapdrv_error *err);
@@ -32,14 +33,16 @@ struct bundle_spec {
  * @spec: see above.
  * @ret_json: owned by the caller (json_decref).
  *
- * Process: Entrypoint and Cmd of the image, or @spec->args; with neither, refused. Env (PATH and TERM
- * added when absent, HOSTNAME; HOME from passwd), WorkingDir, User as `user`, `uid`, `user:group`, `uid:gid`
- * looked up in the image's /etc/passwd and /etc/group, with the supplementary groups of the user.
- * Labels and StopSignal (org.opencontainers.image.stopSignal) become annotations. Mounts, capabilities,
- * devices' rules, namespaces, masked and read-only paths are docker's defaults.
+ * Process: Entrypoint and Cmd of the image, or @spec->args in place of both. Env, with defaults for
+ * what it does not name: PATH, HOSTNAME, HOME from passwd, and TERM for a terminal; an entry without
+ * `=` takes the default away, as in docker. WorkingDir, which has to be absolute, or "/". User as in
+ * image_user_lookup(). Labels and what else the image says of itself become annotations, as in
+ * annotations_make(). Mounts, capabilities, device rules, namespaces, masked and read-only paths
+ * are docker's, as in bundle_default_*(). Volumes are not mounted.
  *
- * Return: 0, or a negative errno value: REFUSED when the config or the image's passwd or group cannot be
- * used (a FIFO, a directory, more than 1 MiB, an unknown name), USAGE when there is no command.
+ * Return: 0, or a negative errno value: REFUSED when a member of the config has the wrong type or
+ * makes no sense, or when the image's passwd or group cannot be used (a FIFO, a directory, more than
+ * 1 MiB, an unknown name); USAGE when there is no command, or @spec->args are not UTF-8; FAILED.
  */
 int bundle_make(const struct bundle_spec *spec, json_t **ret_json, struct snapdrv_error *err);
 

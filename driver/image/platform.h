@@ -29,11 +29,13 @@ char *platform_format(const struct platform *platform, struct snapdrv_error *err
 /**
  * platform_fit() - how well a descriptor's "platform" object (OCI image-index) suits.
  * @wanted:   what runs here.
- * @platform: the object, or NULL. Borrowed. Malformed ones do not fit.
+ * @platform: the object, or NULL. Borrowed. Malformed ones do not fit; none at all may fit, so it is
+ *            better than no entry and worse than any that says so.
  *
  * Variants of arm run on later ones (v6 on v7); a missing variant of amd64 or arm64 is the base one.
  *
- * Return: 0 not at all; otherwise the higher the better: 100 exact, less for lower variants.
+ * Return: 0 not at all; otherwise the higher the better: 100 exact, less for lower variants, 1 for
+ * NULL.
  */
 int platform_fit(const struct platform *wanted, const json_t *platform);
 

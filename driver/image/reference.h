@@ -7,7 +7,7 @@
 
 /** struct reference - a name in its parts; each owned, or NULL where it is absent. */
 struct reference {
-	char *registry;   /* "docker.io", "localhost:5000"; never NULL */
+	char *registry;	  /* "docker.io", "localhost:5000"; never NULL */
 	char *repository; /* "library/nginx"; never NULL */
 	char *tag;	  /* "latest"; NULL only when there is a digest and no tag was written */
 	char *digest;	  /* "sha256:...", or NULL */
@@ -19,7 +19,7 @@ struct reference {
  *        `docker.io` is the registry else, and `library/` is added there to a name of one part;
  *        `index.docker.io` is docker.io. Tag `latest` is added where there is no tag and no digest.
  *        Upper-case repositories, empty parts, tags of more than 128 bytes, repositories of more than
- *        255 bytes and digests that are not sha256 are no names.
+ *        255 bytes, digests that are not sha256, and 64 hex digits (an image ID) are no names.
  * @ret_reference: for reference_done().
  *
  * Return: 0, or -EINVAL with USAGE.

@@ -8,7 +8,7 @@
 
 #include "snapdrv.h"
 
-/** struct user_files - the image's /etc/passwd and /etc/group, any bytes; NULL where there is none. */
+/** struct user_files - the image's passwd and group, any bytes; NULL where there is none. */
 struct user_files {
 	const char *passwd;
 	size_t passwd_size;
@@ -31,16 +31,16 @@ struct image_user {
 
 /**
  * image_user_lookup() - look up a User as docker and runc do.
- * @user:     "", `user`, `uid`, `user:group`, `uid:gid`, `user:gid` or `uid:group`; from outside. All
- *            digits are a number, never a name.
+ * @user:     "", `user`, `uid`, `user:group`, `uid:gid`, `user:gid` or `uid:group`; from outside.
+ *            All digits are a number, never a name.
  * @files:    from outside. Borrowed.
  * @ret_user: for image_user_done().
  *
- * A name must be in its file. A number need not: its gid is then 0, its home "/". "" is 0:0 with the
- * home of passwd's first entry of uid 0. The first of several entries wins. Supplementary groups are
- * those that list the entry's name, and none when a group is given. Ids are 0 to 2^31 - 1, as runc has
- * it. A line that holds a NUL, too few fields or a number that is none is no entry, so that nobody
- * becomes uid 0 by a garbled line.
+ * A name must be in its file. A number need not: its gid is then 0, its home "/". "" is 0:0 with
+ * the home of passwd's first entry of uid 0. The first of several entries wins. Supplementary groups
+ * are those that list the entry's name, and none when a group is given. Ids are 0 to 2^31 - 1, as
+ * runc has it. A line that holds a NUL, too few fields or a number that is none is no entry, so that
+ * nobody becomes uid 0 by a garbled line.
  *
  * Return: 0, or -EBADMSG with REFUSED.
  */

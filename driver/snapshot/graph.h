@@ -59,6 +59,12 @@ int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack
 /** draft_open() - the directory to write into. Return: a descriptor, or a negative errno value. */
 int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_error *err);
 
+/** draft_forget() - the tree is not this session's any more. */
+static inline void draft_forget(struct draft *draft)
+{
+	draft->is_made = 0;
+}
+
 /** draft_drop() - remove the tree, if there is one. */
 void draft_drop(struct graph *graph, struct draft *draft);
 
@@ -71,7 +77,8 @@ struct tree_record {
 };
 
 /**
- * draft_publish() - within store_begin(): make a draft a tree of the store. It is none afterwards.
+ * draft_publish() - within store_begin(): make a draft a tree of the store. When the change is
+ * committed the draft is none any more: draft_forget() it.
  * @key:    what the tree is found by, or NULL for one that is not shared.
  * @record: bytes, entries and root_given; the id is set.
  */
@@ -81,6 +88,10 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 /** tree_find() - a tree by its key. Return: 1 found, 0 not, or a negative errno value. */
 int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
 	      struct snapdrv_error *err);
+
+/** tree_get() - a tree by its id. Return: 0, or a negative errno value. */
+int tree_get(struct graph *graph, int64_t id, struct tree_record *ret_record,
+	     struct snapdrv_error *err);
 
 /** tree_ref_of() - a published tree, for a stack. */
 struct tree_ref tree_ref_of(const struct tree_record *record);

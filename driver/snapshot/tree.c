@@ -78,18 +78,12 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	if (ret < 0)
 		return ret;
 	record->id = db_last_id(store->db);
-	if (renameat(store->session_fd, draft->name.text, store->layers_fd, tree_ref_of(record).path))
-		return fail_errno(err, "move a tree to its place");
-	draft->is_made = 0;
-	return 0;
+	return store_move(store, draft->name.text, store->layers_fd, tree_ref_of(record).path, err);
 }
 
-int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
-	      struct snapdrv_error *err)
+static int read_record(struct query *query, struct tree_record *ret_record,
+		       struct snapdrv_error *err)
 {
-	cleanup_query struct query *query =
-		db_query(graph->store.db, err,
-			 "SELECT id, root_given, bytes, entries FROM tree WHERE key = ?", "s", key);
 	int found = query ? query_next(query, err) : -EIO;
 
 	if (found != 1)
@@ -101,4 +95,27 @@ int tree_find(struct graph *graph, const char *key, struct tree_record *ret_reco
 		.entries = (uint64_t)query_int(query, 3),
 	};
 	return 1;
+}
+
+#define COLUMNS "SELECT id, root_given, bytes, entries FROM tree "
+
+int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
+	      struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, COLUMNS "WHERE key = ?", "s", key);
+
+	return read_record(query, ret_record, err);
+}
+
+int tree_get(struct graph *graph, int64_t id, struct tree_record *ret_record,
+	     struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, COLUMNS "WHERE id = ?", "i", id);
+	int found = read_record(query, ret_record, err);
+
+	if (found)
+		return found < 0 ? found : 0;
+	return fail(err, SNAPDRV_FAILED, EUCLEAN, "database: no tree %lld", (long long)id);
 }

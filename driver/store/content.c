@@ -39,30 +39,52 @@ int content_publish(struct store *store, const char *name, const struct digest *
 		     (int64_t)size);
 	if (ret < 0)
 		return ret;
-	if (renameat(store->session_fd, name, store->content_fd, digest_hex(&text)))
-		return fail_errno(err, "move blob %s to its place", text.text);
-	return 0;
+	return store_move(store, name, store->content_fd, digest_hex(&text), err);
+}
+
+int content_keep_file(struct store *store, int fd, struct store_name *ret_name,
+		      struct snapdrv_error *err)
+{
+	struct store_name name = store_name(store);
+	int session_fd = store_session(store, err), kept;
+
+	if (session_fd < 0)
+		return session_fd;
+	kept = file_keep_blob(fd, session_fd, name.text, err);
+	if (kept == 1)
+		*ret_name = name;
+	return kept;
+}
+
+int content_create(struct store *store, struct store_name *ret_name, struct snapdrv_error *err)
+{
+	struct store_name name = store_name(store);
+	int session_fd = store_session(store, err), fd;
+
+	if (session_fd < 0)
+		return session_fd;
+	fd = openat(session_fd, name.text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_errno(err, "create a file in staging");
+	*ret_name = name;
+	return fd;
+}
+
+int content_append(int fd, const void *data, size_t size, struct snapdrv_error *err)
+{
+	return file_write(fd, data, size, "a blob", err);
 }
 
 int content_write(struct store *store, const void *data, size_t size, struct store_name *ret_name,
 		  struct snapdrv_error *err)
 {
-	struct store_name name = store_name(store);
-	int session_fd = store_session(store, err), ret;
-	cleanup_fd int fd = -1;
+	struct store_name name;
+	cleanup_fd int fd = content_create(store, &name, err);
+	int ret = fd < 0 ? fd : content_append(fd, data, size, err);
 
-	if (session_fd < 0)
-		return session_fd;
-	fd = openat(session_fd, name.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return fail_errno(err, "create a file in staging");
-	ret = file_write(fd, data, size, "a blob", err);
-	if (ret) {
-		unlinkat(session_fd, name.text, 0);
-		return ret;
-	}
-	*ret_name = name;
-	return 0;
+	if (!ret)
+		*ret_name = name;
+	return ret;
 }
 
 int content_forget(struct store *store, const char *digest, struct snapdrv_error *err)

@@ -19,6 +19,23 @@ int content_open(struct store *store, const struct digest *digest, struct snapdr
 int content_publish(struct store *store, const char *name, const struct digest *digest, uint64_t size,
 		    struct snapdrv_error *err);
 
+/**
+ * content_keep_file() - take a file of the outside into the session without copying its data.
+ * @fd: open for reading. @ret_name: its name in the session.
+ *
+ * By reflink; or by a hard link when the file is root's and nobody else may write to it.
+ *
+ * Return: 1 done, 0 this filesystem cannot: copy it; or a negative errno value.
+ */
+int content_keep_file(struct store *store, int fd, struct store_name *ret_name,
+		      struct snapdrv_error *err);
+
+/** content_create() - a new file of the session. Return: a descriptor, or a negative errno value. */
+int content_create(struct store *store, struct store_name *ret_name, struct snapdrv_error *err);
+
+/** content_append() - write to a file that content_create() made. */
+int content_append(int fd, const void *data, size_t size, struct snapdrv_error *err);
+
 /** content_write() - put @size bytes into a new file of the session. @ret_name: where. */
 int content_write(struct store *store, const void *data, size_t size, struct store_name *ret_name,
 		  struct snapdrv_error *err);

@@ -92,6 +92,8 @@ int store_open(const char *root, struct store *ret_store, struct snapdrv_error *
 	return 0;
 }
 
+static void forget_moves(struct store *store);
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
@@ -112,6 +114,7 @@ void store_close(struct store *store)
 	close_fd(&store->staging_fd);
 	close_fd(&store->lock_fd);
 	close_fd(&store->root_fd);
+	forget_moves(store);
 	free(steal_ptr(&store->root));
 }
 
@@ -211,17 +214,81 @@ int store_begin(struct store *store, struct snapdrv_error *err)
 	return ret;
 }
 
+struct store_move {
+	char session_name[16];
+	int dir_fd;
+	char name[72];
+};
+
+int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
+	       struct snapdrv_error *err)
+{
+	struct store_move *moves = reallocarray(store->moves, store->n_moves + 1, sizeof(*moves));
+	struct store_move move = {.dir_fd = dir_fd};
+
+	if (!moves)
+		return fail_memory(err);
+	store->moves = moves;
+	snprintf(move.session_name, sizeof(move.session_name), "%s", session_name);
+	snprintf(move.name, sizeof(move.name), "%s", name);
+	if (renameat(store->session_fd, session_name, dir_fd, name))
+		return fail_errno(err, "move %s to its place", name);
+	moves[store->n_moves++] = move;
+	return 0;
+}
+
+static void forget_moves(struct store *store)
+{
+	free(steal_ptr(&store->moves));
+	store->n_moves = 0;
+}
+
+/* What cannot be moved back has no row: the next sweep finds it. */
+static void undo_moves(struct store *store)
+{
+	while (store->n_moves--) {
+		const struct store_move *move = &store->moves[store->n_moves];
+
+		renameat(move->dir_fd, move->name, store->session_fd, move->session_name);
+	}
+	forget_moves(store);
+}
+
+/*
+ * The new names have to be on disk before the rows. ext4 and xfs write their journals in order, so that
+ * the database's own fsync(2) takes the names along; btrfs logs one file at a time.
+ */
+static int sync_moves(struct store *store, struct snapdrv_error *err)
+{
+	int last_fd = -1, ret = 0;
+
+	for (size_t i = 0; i < store->n_moves && !ret; i++) {
+		if (store->moves[i].dir_fd != last_fd)
+			ret = file_sync_dir(store->moves[i].dir_fd, err);
+		last_fd = store->moves[i].dir_fd;
+	}
+	return ret;
+}
+
 int store_commit(struct store *store, struct snapdrv_error *err)
 {
-	int ret = db_commit(store->db, err);
+	int ret = sync_moves(store, err);
 
+	if (!ret)
+		ret = db_commit(store->db, err);
+	if (ret) {
+		store_rollback(store);
+		return ret;
+	}
+	forget_moves(store);
 	unlock_writer(store);
-	return ret;
+	return 0;
 }
 
 void store_rollback(struct store *store)
 {
 	db_rollback(store->db);
+	undo_moves(store);
 	unlock_writer(store);
 }
 

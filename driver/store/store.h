@@ -28,6 +28,8 @@ struct store {
 	int session_fd; /* staging/SESSION, or -1 before store_session() */
 	char session[24];
 	unsigned names; /* made so far by store_name() */
+	struct store_move *moves; /* made since store_begin() */
+	size_t n_moves;
 	struct db *db;
 };
 
@@ -73,6 +75,15 @@ int store_sync(struct store *store, struct snapdrv_error *err);
  * Nothing slow belongs between this and store_commit().
  */
 int store_begin(struct store *store, struct snapdrv_error *err);
+
+/**
+ * store_move() - within store_begin(): move a file or tree of the session to its place.
+ * @dir_fd: store->layers_fd or another directory of the store. @name: its name there.
+ *
+ * It comes back to the session when the change is given up.
+ */
+int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
+	       struct snapdrv_error *err);
 
 /** store_commit() - the change is on disk when this returns. On failure it is rolled back. */
 int store_commit(struct store *store, struct snapdrv_error *err);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where images come from: directories and archives. */
+#include "image/source.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "image/stream.h"
+#include "layer/members.h"
+
+static int load_members(struct source *source, struct snapdrv_error *err)
+{
+	struct members *members;
+	struct member member;
+	int ret = members_open(source->fd, &members, err);
+
+	if (ret)
+		return ret;
+	source->is_stream = !members_can_seek(members);
+	while ((ret = members_next(members, &member, err)) == 1) {
+		struct source_member *kept = source_add(source, member.name, member.link, err);
+
+		if (!kept) {
+			ret = -ENOMEM;
+			break;
+		}
+		kept->is_file = member.is_file;
+		kept->offset = member.offset;
+		kept->size = member.size;
+		if (source->is_stream && member.is_file) {
+			const struct layer_input input = members_input(members);
+
+			ret = stream_take(source, kept, &input, err);
+			if (ret)
+				break;
+		}
+	}
+	members_close(members);
+	if (ret)
+		return ret;
+	source_sort(source);
+	return 0;
+}
+
+static int set_name(struct source *source, const char *path, struct snapdrv_error *err)
+{
+	static const char *const endings[] = {".gz", ".zst", ".xz", ".bz2", ".tgz", ".tar", NULL};
+	cleanup_free char *full = realpath(path, NULL);
+	char *name;
+
+	if (!full)
+		return fail(err, SNAPDRV_MISSING, errno, "%s", strerror(errno));
+	name = text_dup(strrchr(full, '/') + 1, err);
+	if (!name)
+		return -ENOMEM;
+	for (size_t i = 0; endings[i]; i++) {
+		if (text_ends(name, endings[i]) && strlen(name) > strlen(endings[i]))
+			name[strlen(name) - strlen(endings[i])] = '\0';
+	}
+	source->name = name;
+	return 0;
+}
+
+static int open_path(struct source *source, const char *path, struct snapdrv_error *err)
+{
+	struct stat st;
+
+	source->fd = open(path, O_RDONLY | O_CLOEXEC);
+	source->owns_fd = source->fd >= 0;
+	if (source->fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return fail(err, SNAPDRV_MISSING, errno, "%s", strerror(errno));
+	if (source->fd < 0 || fstat(source->fd, &st))
+		return fail_errno(err, "open it");
+	source->is_dir = S_ISDIR(st.st_mode);
+	return set_name(source, path, err);
+}
+
+int source_open(struct intake *intake, const char *path, int fd, struct source **ret_source,
+		struct snapdrv_error *err)
+{
+	struct source *source = calloc(1, sizeof(*source));
+	int ret = 0;
+
+	if (!source)
+		return fail_memory(err);
+	source->intake = intake;
+	source->fd = fd;
+	if (path)
+		ret = open_path(source, path, err);
+	if (!ret && !source->is_dir)
+		ret = load_members(source, err);
+	if (ret) {
+		source_close(source);
+		return ret;
+	}
+	*ret_source = source;
+	return 0;
+}
+
+void source_close(struct source *source)
+{
+	if (!source)
+		return;
+	for (size_t i = 0; i < source->n_members; i++) {
+		struct source_member *member = &source->members[i];
+
+		staged_drop(source->intake, &member->staged);
+		free(member->name);
+		free(member->link);
+		free(member->text);
+	}
+	free(source->members);
+	free(source->name);
+	if (source->owns_fd)
+		close(source->fd);
+	free(source);
+}
+
+const char *source_name(const struct source *source)
+{
+	return source->name;
+}
+
+/* A regular file of the layout; a symlink, FIFO or directory in its place is no blob. */
+static int open_in_dir(struct source *source, const char *name, struct stat *ret_stat,
+		       struct snapdrv_error *err)
+{
+	cleanup_fd int fd = openat(source->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd < 0 && errno != ELOOP && errno != ENXIO)
+		return fail_errno(err, "open %s", quote(name).text);
+	if (fd < 0 || fstat(fd, ret_stat) || !S_ISREG(ret_stat->st_mode)) {
+		refuse(err, "%s is not a regular file", quote(name).text);
+		return -EBADMSG;
+	}
+	return steal_fd(&fd);
+}
+
+static int read_range(int fd, uint64_t offset, uint64_t size, char **ret_data, size_t *ret_size,
+		      struct snapdrv_error *err)
+{
+	struct input_range range = {fd, offset, offset + size};
+	const struct layer_input input = input_from_range(&range);
+	cleanup_free char *data = NULL;
+	ssize_t got;
+
+	if (size > JSON_DOCUMENT_MAX)
+		return refuse(err, "more than %u bytes", JSON_DOCUMENT_MAX);
+	data = malloc(size + 1);
+	if (!data)
+		return fail_memory(err);
+	got = input_fill(&input, data, size, err);
+	if (got < 0)
+		return (int)got;
+	data[got] = '\0';
+	*ret_data = steal_ptr(&data);
+	*ret_size = (size_t)got;
+	return 1;
+}
+
+int source_document(struct source *source, const char *name, char **ret_data, size_t *ret_size,
+		    struct snapdrv_error *err)
+{
+	struct source_member *member;
+	int ret;
+
+	if (source->is_dir) {
+		struct stat st;
+		cleanup_fd int fd = open_in_dir(source, name, &st, err);
+
+		if (fd < 0)
+			return fd == -ENOENT ? 0 : fd;
+		return read_range(fd, 0, (uint64_t)st.st_size, ret_data, ret_size, err);
+	}
+	ret = source_find(source, name, &member, err);
+	if (ret <= 0)
+		return ret;
+	if (!source->is_stream)
+		return read_range(source->fd, member->offset, member->size, ret_data, ret_size, err);
+	if (!member->text)
+		return refuse(err, "%s is not a document", quote(name).text);
+	*ret_data = malloc(member->size + 1);
+	if (!*ret_data)
+		return fail_memory(err);
+	memcpy(*ret_data, member->text, member->size + 1);
+	*ret_size = member->size;
+	return 1;
+}
+
+int source_layer(struct source *source, const char *name, struct layer_place *ret_place,
+		 struct snapdrv_error *err)
+{
+	struct source_member *member;
+	int ret;
+
+	if (source->is_dir) {
+		struct stat st;
+		int fd = open_in_dir(source, name, &st, err);
+
+		if (fd < 0)
+			return fd == -ENOENT ? 0 : fd;
+		*ret_place = (struct layer_place){.fd = fd, .owns_fd = 1, .is_whole_file = 1,
+						  .size = (uint64_t)st.st_size};
+		return 1;
+	}
+	ret = source_find(source, name, &member, err);
+	if (ret <= 0)
+		return ret;
+	if (source->is_stream)
+		return stream_place(source, member, ret_place, err);
+	*ret_place = (struct layer_place){.fd = source->fd, .offset = member->offset,
+					  .size = member->size};
+	return 1;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bringing one layer into this session. */
+#include "image/stage.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "store/content.h"
+
+#define ENTRIES_MAX 10000000ull
+#define BYTES_MAX (1ull << 40)
+#define RATIO_MAX 1100 /* deflate cannot do more than 1032 */
+#define THREADS_MAX 8
+
+void intake_init(struct intake *intake, struct graph *graph,
+		 const struct snapdrv_load_options *options)
+{
+	static const struct snapdrv_load_options no_options;
+
+	*intake = (struct intake){.graph = graph, .options = options ? options : &no_options};
+	intake->limits.entries = intake->options->max_entries ? intake->options->max_entries
+							      : ENTRIES_MAX;
+	intake->limits.bytes = intake->options->max_bytes ? intake->options->max_bytes : BYTES_MAX;
+	intake->limits.ratio = intake->options->max_ratio ? intake->options->max_ratio : RATIO_MAX;
+	pthread_mutex_init(&intake->progress_lock, NULL);
+}
+
+int intake_keeps_blobs(const struct intake *intake)
+{
+	return !(intake->options->flags & SNAPDRV_DISCARD_BLOBS);
+}
+
+static void drop_writer(struct staged *staged)
+{
+	tree_writer_free(steal_ptr(&staged->result.writer));
+	if (staged->tree_fd > 0)
+		close(staged->tree_fd);
+	staged->tree_fd = 0;
+}
+
+void staged_drop(struct intake *intake, struct staged *staged)
+{
+	drop_writer(staged);
+	draft_drop(intake->graph, &staged->draft);
+	if (staged->has_blob)
+		unlinkat(intake->graph->store.session_fd, staged->blob.text, 0);
+	*staged = (struct staged){0};
+}
+
+void layer_place_done(struct layer_place *place)
+{
+	if (place->owns_fd)
+		close(place->fd);
+	*place = (struct layer_place){.fd = -1};
+}
+
+struct progress {
+	struct intake *intake;
+	const char *label;
+	uint64_t total;
+};
+
+static void tell_progress(void *arg, uint64_t done)
+{
+	const struct progress *progress = arg;
+	const struct snapdrv_load_options *options = progress->intake->options;
+	struct snapdrv_progress news = {progress->label, done, progress->total};
+
+	pthread_mutex_lock(&progress->intake->progress_lock);
+	options->progress(options->progress_arg, &news);
+	pthread_mutex_unlock(&progress->intake->progress_lock);
+}
+
+static int unpack_into(struct intake *intake, const struct layer_input *input, const char *label,
+		       uint64_t size, int lower_fd, int copy_fd, struct staged *staged,
+		       struct snapdrv_error *err)
+{
+	static const struct tree_stack no_parents;
+	struct progress progress = {intake, label, size};
+	struct unpack_request request = {.input = *input, .copy_fd = copy_fd, .lower_fd = lower_fd,
+					 .limits = intake->limits};
+	cleanup_fd int tree_fd = -1;
+	int ret = draft_make(intake->graph, TREE_LAYER, &no_parents, &staged->draft, err);
+
+	if (ret)
+		return ret;
+	tree_fd = draft_open(intake->graph, &staged->draft, err);
+	if (tree_fd < 0)
+		return tree_fd;
+	request.tree_fd = tree_fd;
+	if (intake->options->progress) {
+		request.progress = tell_progress;
+		request.progress_arg = &progress;
+	}
+	ret = layer_unpack(&request, &staged->result, err);
+	if (ret)
+		return ret;
+	staged->is_unpacked = 1;
+	staged->needs_lower = tree_writer_needs_lower(staged->result.writer);
+	staged->root_given = tree_writer_root_given(staged->result.writer);
+	staged->tree_fd = steal_fd(&tree_fd);
+	staged->draft.ref.root_given = staged->root_given;
+	if (!staged->needs_lower)
+		drop_writer(staged);
+	return 0;
+}
+
+int stage_unpack(struct intake *intake, const struct layer_input *input, const char *label,
+		 uint64_t size, int lower_fd, int copy, struct staged *ret_staged,
+		 struct snapdrv_error *err)
+{
+	struct staged staged = {0};
+	cleanup_fd int copy_fd = -1;
+	int ret;
+
+	if (copy) {
+		copy_fd = content_create(&intake->graph->store, &staged.blob, err);
+		if (copy_fd < 0)
+			return copy_fd;
+		staged.has_blob = 1;
+	}
+	ret = unpack_into(intake, input, label, size, lower_fd, copy_fd, &staged, err);
+	if (ret) {
+		staged_drop(intake, &staged);
+		return ret;
+	}
+	*ret_staged = staged;
+	return 0;
+}
+
+static int read_blob(const struct layer_input *input, int copy_fd, struct unpack_result *ret_result,
+		     struct snapdrv_error *err)
+{
+	struct hasher *hasher = hasher_new(err);
+	cleanup_free char *buffer = malloc(1 << 18);
+	uint64_t size = 0;
+	ssize_t got = 0;
+
+	if (!hasher || !buffer) {
+		hasher_free(hasher);
+		return fail_memory(err);
+	}
+	while ((got = input_fill(input, buffer, 1 << 18, err)) > 0) {
+		hasher_update(hasher, buffer, (size_t)got);
+		size += (uint64_t)got;
+		if (copy_fd < 0)
+			continue;
+		got = content_append(copy_fd, buffer, (size_t)got, err);
+		if (got < 0)
+			break;
+	}
+	if (!got)
+		*ret_result = (struct unpack_result){.blob = hasher_final(hasher), .blob_size = size};
+	hasher_free(hasher);
+	return (int)got;
+}
+
+int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
+	       struct staged *ret_staged, struct snapdrv_error *err)
+{
+	struct staged staged = {0};
+	cleanup_fd int copy_fd = -1;
+	int ret;
+
+	if (copy) {
+		copy_fd = content_create(&intake->graph->store, &staged.blob, err);
+		if (copy_fd < 0)
+			return copy_fd;
+		staged.has_blob = 1;
+	}
+	ret = read_blob(input, copy_fd, &staged.result, err);
+	if (ret) {
+		staged_drop(intake, &staged);
+		return ret;
+	}
+	*ret_staged = staged;
+	return 0;
+}
+
+int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
+		int lower_fd, int keep_blob, struct staged *ret_staged, struct snapdrv_error *err)
+{
+	struct input_range range = {place->fd, place->offset, place->offset + place->size};
+	const struct layer_input input = input_from_range(&range);
+	struct store_name blob;
+	int linked = 0, ret;
+
+	if (keep_blob && place->is_whole_file) {
+		linked = content_keep_file(&intake->graph->store, place->fd, &blob, err);
+		if (linked < 0)
+			return linked;
+	}
+	ret = stage_unpack(intake, &input, label, place->size, lower_fd, keep_blob && !linked,
+			   ret_staged, err);
+	if (linked && ret)
+		unlinkat(intake->graph->store.session_fd, blob.text, 0);
+	if (linked && !ret) {
+		ret_staged->has_blob = 1;
+		ret_staged->blob = blob;
+	}
+	return ret;
+}
+
+int stage_bind(struct staged *staged, int lower_fd, struct snapdrv_error *err)
+{
+	int ret = tree_writer_bind(staged->result.writer, lower_fd, err);
+
+	if (!ret)
+		drop_writer(staged);
+	return ret;
+}
+
+struct thread_start {
+	void *(*run)(void *arg);
+	void *arg;
+	struct snapdrv_error err;
+	int ret;
+};
+
+static void *start_thread(void *arg)
+{
+	struct thread_start *start = arg;
+
+	start->ret = tree_writer_thread(&start->err);
+	return start->ret ? NULL : start->run(start->arg);
+}
+
+int run_threads(unsigned n, void *(*run)(void *arg), void *arg, struct snapdrv_error *err)
+{
+	struct thread_start starts[THREADS_MAX];
+	pthread_t threads[THREADS_MAX];
+	unsigned started = 0;
+	int ret = 0;
+
+	if (n > THREADS_MAX)
+		n = THREADS_MAX;
+	for (; started < n && !ret; started++) {
+		starts[started] = (struct thread_start){.run = run, .arg = arg};
+		ret = pthread_create(&threads[started], NULL, start_thread, &starts[started]);
+		if (ret)
+			break;
+	}
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	/* Fewer threads than wanted do the same work. */
+	if (ret && !started)
+		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
+	for (unsigned i = 0; i < started; i++) {
+		if (starts[i].ret)
+			return fail(err, starts[i].err.code, starts[i].err.errnum, "%s",
+				    starts[i].err.message);
+	}
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bringing one layer into this session: unpacked as a draft, its blob beside it. */
+#ifndef IMAGE_STAGE_H
+#define IMAGE_STAGE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "layer/unpack.h"
+#include "snapshot/graph.h"
+
+/** struct intake - what all layers of one load or import share. */
+struct intake {
+	struct graph *graph;
+	const struct snapdrv_load_options *options; /* never NULL */
+	struct unpack_limits limits;
+	pthread_mutex_t progress_lock;
+};
+
+/** intake_init() - @options may be NULL. */
+void intake_init(struct intake *intake, struct graph *graph,
+		 const struct snapdrv_load_options *options);
+
+/** intake_keeps_blobs() - whether compressed layers are kept. */
+int intake_keeps_blobs(const struct intake *intake);
+
+/** struct staged - a layer that is in the session. All zero is none. */
+struct staged {
+	int is_unpacked;
+	struct draft draft;
+	int tree_fd;		      /* kept open while there is a writer */
+	struct unpack_result result;  /* its writer only while something is to be bound */
+	int needs_lower;
+	int root_given;
+	int has_blob;
+	struct store_name blob; /* its file in the session */
+};
+
+void staged_drop(struct intake *intake, struct staged *staged);
+
+/** struct layer_place - where the bytes of a layer are. */
+struct layer_place {
+	int fd; /* borrowed from the source, or owned when owns_fd; -1: nowhere but in `staged` */
+	int owns_fd;
+	int is_whole_file; /* the file is the blob: it may be linked */
+	uint64_t offset;
+	uint64_t size;
+	struct staged *staged; /* a layer of a stream, taken as it came by; borrowed from the source */
+};
+
+void layer_place_done(struct layer_place *place);
+
+/**
+ * stage_unpack() - unpack a layer into a draft. In a thread that tree_writer_thread() prepared.
+ * @label:    the layer's name in progress. Borrowed.
+ * @size:     bytes of the input, or 0 when that is not known.
+ * @lower_fd: the merged lower layers, or -1 to do without them for now.
+ * @copy:     keep a copy of the input as the blob.
+ *
+ * Checks nothing but what the layer itself must be: digests are the caller's.
+ */
+int stage_unpack(struct intake *intake, const struct layer_input *input, const char *label,
+		 uint64_t size, int lower_fd, int copy, struct staged *ret_staged,
+		 struct snapdrv_error *err);
+
+/**
+ * stage_blob() - only read a layer: its digest and size, and a copy of it when @copy.
+ */
+int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
+	       struct staged *ret_staged, struct snapdrv_error *err);
+
+/** stage_place() - stage_unpack() of a place that can be read; links the blob where that is possible. */
+int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
+		int lower_fd, int keep_blob, struct staged *ret_staged, struct snapdrv_error *err);
+
+/** stage_bind() - settle what the draft needs of the layers below. As tree_writer_bind(). */
+int stage_bind(struct staged *staged, int lower_fd, struct snapdrv_error *err);
+
+/**
+ * run_threads() - run a function in @n threads of ours and wait for them.
+ * Each thread has a umask of its own. Return: the first failure of starting them.
+ */
+int run_threads(unsigned n, void *(*run)(void *arg), void *arg, struct snapdrv_error *err);
+
+#endif
