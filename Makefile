@@ -62,7 +62,54 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
 
 -include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNITS:=.d)
 
+# Does nothing, quickly, when all is there; the list of what a target needs is its argument.
+define install_missing
+	@missing=$$(dpkg-query -W -f '$${db:Status-Abbrev}$${Package}\n' $(1) 2>/dev/null | \
+		sed -n 's/^ii *//p' | sort >build/.have && printf '%s\n' $(1) | sort | comm -23 - build/.have); \
+	if [ -n "$$missing" ]; then \
+		echo "installing" $$missing; \
+		apt-get update -q >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+deps: | $(BUILD)/.dir
+	$(call install_missing,$(BUILD_PACKAGES))
+
+test-deps: | $(BUILD)/.dir
+	$(call install_missing,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+
+demo-deps: | $(BUILD)/.dir
+	$(call install_missing,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
+
+$(BUILD)/.dir:
+	@mkdir -p $(BUILD) && touch $@
+
+demo: demo-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@SNAPDRV=$(BUILD)/snapdrv tests/demo.sh
+
+check: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build units
+	@tests/run
+
+lint: test-deps
+	@tests/lint.sh
+
+check-asan: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/asan \
+		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+		CFLAGS="-O1 -g" build units
+	@BUILD=build/asan SNAPDRV=build/asan/snapdrv tests/run
+
+install: all
+	install -D -m 755 $(BUILD)/snapdrv $(DESTDIR)$(PREFIX)/bin/snapdrv
+	install -D -m 755 $(BUILD)/libsnapdrv.so $(DESTDIR)$(PREFIX)/lib/libsnapdrv.so.0
+	ln -sf libsnapdrv.so.0 $(DESTDIR)$(PREFIX)/lib/libsnapdrv.so
+	install -D -m 644 $(BUILD)/libsnapdrv.a $(DESTDIR)$(PREFIX)/lib/libsnapdrv.a
+	install -D -m 644 driver/snapdrv.h $(DESTDIR)$(PREFIX)/include/snapdrv.h
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build units clean
+.PHONY: all build units deps test-deps demo-deps demo check lint check-asan install clean

@@ -24,7 +24,7 @@ const struct backend_ops *backend_find(const char *name)
 
 const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err)
 {
-	char answers[900] = "";
+	char answers[sizeof(err->message)] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; backends[i]; i++) {
@@ -32,7 +32,7 @@ const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err)
 
 		if (!backends[i]->probe(dir_fd, &why))
 			return backends[i];
-		used += (size_t)snprintf(answers + used, sizeof(answers) - used, "%s%s: %s",
+		used += (size_t)snprintf(answers + used, sizeof(answers) - used, "%s%s: %.250s",
 					 used ? "; " : "", backends[i]->name, why.message);
 		if (used >= sizeof(answers))
 			break;

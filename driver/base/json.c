@@ -66,7 +66,7 @@ static int member(const json_t *object, const char *key, int type, const char *t
 int json_member_string(const json_t *object, const char *key, const char **ret_value,
 		       struct snapdrv_error *err)
 {
-	json_t *value;
+	json_t *value = NULL;
 	int found = member(object, key, JSON_STRING, "a string", &value, err);
 
 	if (found == 1)
@@ -89,7 +89,7 @@ int json_member_array(const json_t *object, const char *key, json_t **ret_value,
 int json_member_size(const json_t *object, const char *key, uint64_t *ret_value,
 		     struct snapdrv_error *err)
 {
-	json_t *value;
+	json_t *value = NULL;
 	int found = member(object, key, JSON_INTEGER, "a whole number", &value, err);
 
 	if (found != 1)

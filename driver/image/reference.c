@@ -31,7 +31,7 @@ static int is_component(const char *text, size_t length)
 
 		at += run;
 		if (!run || at >= length)
-			return run && at == length;
+			return at == length;
 		if (text[at] == '-')
 			at += strspn(text + at, "-");
 		else if (text[at] == '_')

@@ -250,23 +250,27 @@ int image_user_lookup(const char *user, const struct user_files *files, struct i
 		      struct snapdrv_error *err)
 {
 	cleanup_image_user struct image_user found = {0};
-	struct slice group = {user, strlen(user)}, name = {0};
+	struct slice group = {user, strlen(user)}, name = {0}, wanted = {"0", 1}, member = {0};
 	struct passwd_entry entry = {0};
 	int ret;
 
 	take(&group, ':', &name);
 	if (check_range(name, user, err) < 0 || check_range(group, user, err) < 0)
 		return -EBADMSG;
-	if (find_user(files, name.size ? name : (struct slice){"0", 1}, &entry))
+	if (name.size)
+		wanted = name;
+	if (find_user(files, wanted, &entry))
 		found.gid = name.size ? entry.gid : 0;
-	else if (name.size && !is_number(name))
+	else if (!is_number(wanted))
 		return refuse(err, "user %s: not in the image's /etc/passwd", quote(user).text);
-	if (name.size && !read_id(name, &found.uid))
+	if (!read_id(wanted, &found.uid))
 		found.uid = entry.uid;
 	if (group.size && !read_id(group, &found.gid) && !find_group(files, group, &found.gid))
 		return refuse(err, "user %s: no such group in the image's /etc/group",
 			      quote(user).text);
-	ret = fill_groups(files, group.size ? (struct slice){0} : entry.name, &found, err);
+	if (!group.size)
+		member = entry.name;
+	ret = fill_groups(files, member, &found, err);
 	if (!ret)
 		ret = fill_home(entry.home, &found, err);
 	if (ret < 0)

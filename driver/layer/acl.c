@@ -85,7 +85,7 @@ int acl_from_entry(struct archive_entry *entry, int type, char **ret_value, size
 	entries = (struct posix_acl_xattr_entry *)(value + 1);
 	while (n < count && archive_entry_acl_next(entry, type, &entry_type, &permset, &archive_tag,
 						   &id, &name) == ARCHIVE_OK) {
-		uint16_t tag;
+		uint16_t tag = 0;
 		uint32_t number = ACL_UNDEFINED_ID;
 
 		ret = find_tag(archive_tag, &tag) ? find_id(tag, id, name, &number, err)

@@ -49,6 +49,7 @@ int stack_push(struct tree_stack *stack, const struct tree_ref *tree, struct sna
 struct draft {
 	struct store_name name;
 	int is_made;
+	int is_published; /* within a change that is not committed yet */
 	struct tree_ref ref; /* where it is, for a stack */
 };
 
@@ -62,7 +63,7 @@ int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_er
 /** draft_forget() - the tree is not this session's any more. */
 static inline void draft_forget(struct draft *draft)
 {
-	draft->is_made = 0;
+	draft->is_made = draft->is_published = 0;
 }
 
 /** draft_drop() - remove the tree, if there is one. */

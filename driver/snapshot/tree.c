@@ -78,6 +78,7 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	if (ret < 0)
 		return ret;
 	record->id = db_last_id(store->db);
+	draft->is_published = 1;
 	return store_move(store, draft->name.text, store->layers_fd, tree_ref_of(record).path, err);
 }
 

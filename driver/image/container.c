@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making and removing containers. */
+#include "image/container.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "image/bundle.h"
+#include "image/images.h"
+#include "snapshot/rootfs.h"
+
+#define NAME_LENGTH_MAX 128
+
+struct creation {
+	struct graph *graph;
+	const struct snapdrv_create_options *options;
+	struct image image;
+	char name[NAME_LENGTH_MAX + 1];
+	struct snapshot top;
+	enum tree_kind kind;
+	struct draft draft;
+	struct snapshot snapshot;
+	char *rootfs;
+	char *bundle; /* the text of config.json, or NULL */
+};
+
+static int check_name(const char *name, struct snapdrv_error *err)
+{
+	size_t length = strlen(name), fit = 0;
+
+	while (isalnum((unsigned char)name[fit]) || (fit && name[fit] && strchr("_.-", name[fit])))
+		fit++;
+	if (!length || length > NAME_LENGTH_MAX || fit < length)
+		return fail(err, SNAPDRV_USAGE, EINVAL,
+			    "container %s: a name is 1 to %d of [A-Za-z0-9_.-], a letter or digit first",
+			    quote(name).text, NAME_LENGTH_MAX);
+	return 0;
+}
+
+static int choose_name(struct creation *creation, struct snapdrv_error *err)
+{
+	unsigned char random[6];
+
+	if (creation->options->name) {
+		int ret = check_name(creation->options->name, err);
+
+		if (!ret)
+			strcpy(creation->name, creation->options->name);
+		return ret;
+	}
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return fail_errno(err, "get random bytes");
+	for (size_t i = 0; i < sizeof(random); i++)
+		sprintf(creation->name + 2 * i, "%02x", random[i]);
+	return 0;
+}
+
+/* The bundle's config is made before anything else is: a hostile image then leaves nothing behind. */
+static int make_bundle(struct creation *creation, struct snapdrv_error *err)
+{
+	const struct snapdrv_create_options *options = creation->options;
+	cleanup_json json_t *config = NULL, *bundle = NULL;
+	cleanup_free char *text = NULL;
+	cleanup_fd int peek_fd = -1;
+	struct bundle_spec spec = {
+		.name = creation->name,
+		.rootfs = creation->rootfs,
+		.args = options->args,
+		.n_args = options->n_args,
+		.terminal = !!(options->flags & SNAPDRV_TERMINAL),
+		.read_only = creation->kind == TREE_VIEW,
+		.read_file = rootfs_read_file,
+	};
+	size_t size;
+	int ret = image_config(creation->graph, creation->image.id, &text, &size, err);
+
+	if (!ret)
+		ret = json_parse(text, size, &config, err);
+	if (ret)
+		return ret;
+	peek_fd = rootfs_peek(creation->graph, &creation->top, err);
+	if (peek_fd < 0)
+		return peek_fd;
+	spec.config = config;
+	spec.rootfs_fd = peek_fd;
+	ret = bundle_make(&spec, &bundle, err);
+	if (ret)
+		return ret;
+	creation->bundle = json_text(bundle, JSON_INDENT(2), err);
+	return creation->bundle ? 0 : -ENOMEM;
+}
+
+static int write_bundle(const struct creation *creation, struct snapdrv_error *err)
+{
+	cleanup_fd int dir_fd = -1, fd = -1;
+	const char *dir = creation->options->bundle;
+	size_t length = strlen(creation->bundle);
+
+	if (mkdir(dir, 0755) && errno != EEXIST)
+		return fail_errno(err, "bundle %s", quote(dir).text);
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = dir_fd < 0 ? -1 : openat(dir_fd, "config.json",
+				      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 && errno == EEXIST)
+		return fail(err, SNAPDRV_BUSY, EEXIST, "bundle %s: it has a config.json",
+			    quote(dir).text);
+	if (fd < 0)
+		return fail_errno(err, "bundle %s", quote(dir).text);
+	if (write(fd, creation->bundle, length) != (ssize_t)length) {
+		fail_errno(err, "bundle %s: write config.json", quote(dir).text);
+		unlinkat(dir_fd, "config.json", 0);
+		return -EIO;
+	}
+	return 0;
+}
+
+/* The stack can be deeper than this kernel mounts: better told now than by every later mount. */
+static int check_depth(struct creation *creation, struct snapdrv_error *err)
+{
+	size_t limit = creation->graph->backend.ops->limit(&creation->graph->backend);
+
+	if (creation->top.depth <= limit)
+		return 0;
+	return fail(err, SNAPDRV_FAILED, E2BIG,
+		    "image %s: %u layers: this kernel mounts at most %zu of them at once",
+		    creation->image.name ? creation->image.name : creation->image.config_digest.text,
+		    creation->top.depth, limit);
+}
+
+static int commit_in_change(struct creation *creation, struct snapdrv_error *err)
+{
+	struct graph *graph = creation->graph;
+	struct tree_record record = {.root_given = 1};
+	char snapshot_name[NAME_LENGTH_MAX + 16];
+	int64_t one;
+	int ret = db_get_int(graph->store.db, &one, err, "SELECT 1 FROM container WHERE name = ?", "s",
+			     creation->name);
+
+	if (ret)
+		return ret < 0 ? ret : fail(err, SNAPDRV_BUSY, EEXIST, "container %s: the name is taken",
+					    creation->name);
+	ret = db_get_int(graph->store.db, &one, err, "SELECT 1 FROM image WHERE id = ?", "i",
+			 creation->image.id);
+	if (ret <= 0)
+		return ret < 0 ? ret : fail(err, SNAPDRV_MISSING, ENOENT, "image %s: it has been removed",
+					    creation->image.config_digest.text);
+	ret = draft_publish(graph, &creation->draft, NULL, &record, err);
+	snprintf(snapshot_name, sizeof(snapshot_name), "container/%s", creation->name);
+	if (!ret)
+		ret = snapshot_add(graph, snapshot_name, creation->kind, &creation->top, record.id,
+				   &creation->snapshot, err);
+	if (!ret)
+		ret = db_run(graph->store.db, err,
+			     "INSERT INTO container(name, image, image_name, snapshot, created_ns)"
+			     " VALUES(?, ?, ?, ?, ?)",
+			     "sisii", creation->name, creation->image.id,
+			     creation->image.name ? creation->image.name
+						  : creation->image.config_digest.text,
+			     creation->snapshot.id, store_now_ns());
+	return ret < 0 ? ret : rootfs_make(graph, creation->name, err);
+}
+
+static int commit_container(struct creation *creation, struct snapdrv_error *err)
+{
+	struct store *store = &creation->graph->store;
+	int ret = store_begin(store, err);
+
+	if (ret)
+		return ret;
+	ret = commit_in_change(creation, err);
+	if (ret) {
+		store_rollback(store);
+		return ret;
+	}
+	ret = store_commit(store, err);
+	if (!ret)
+		draft_forget(&creation->draft);
+	return ret;
+}
+
+static int make_draft(struct creation *creation, struct snapdrv_error *err)
+{
+	cleanup_stack struct tree_stack stack = {0};
+	int ret = snapshot_stack(creation->graph, &creation->top, &stack, err);
+
+	return ret ? ret : draft_make(creation->graph, creation->kind, &stack, &creation->draft, err);
+}
+
+static int create(struct creation *creation, struct snapdrv_error *err)
+{
+	const struct snapdrv_create_options *options = creation->options;
+	int ret = snapshot_get(creation->graph, creation->image.top, &creation->top, err);
+
+	if (!ret)
+		ret = check_depth(creation, err);
+	creation->rootfs = ret ? NULL : rootfs_path(creation->graph, creation->name, err);
+	if (ret || !creation->rootfs)
+		return ret ? ret : -ENOMEM;
+	if (options->bundle)
+		ret = make_bundle(creation, err);
+	if (!ret)
+		ret = make_draft(creation, err);
+	if (!ret)
+		ret = commit_container(creation, err);
+	if (ret)
+		return ret;
+	if (!(options->flags & SNAPDRV_NO_MOUNT))
+		ret = rootfs_mount(creation->graph, creation->name, &creation->snapshot, err);
+	if (!ret && creation->bundle)
+		ret = write_bundle(creation, err);
+	if (ret)
+		container_remove(creation->graph, creation->name, NULL);
+	return ret;
+}
+
+int container_create(struct graph *graph, const char *image,
+		     const struct snapdrv_create_options *options, char **ret_rootfs,
+		     struct snapdrv_error *err)
+{
+	static const struct snapdrv_create_options no_options;
+	struct creation creation = {.graph = graph, .options = options ? options : &no_options};
+	int ret;
+
+	creation.kind = creation.options->flags & SNAPDRV_READ_ONLY ? TREE_VIEW : TREE_ACTIVE;
+	ret = choose_name(&creation, err);
+	if (!ret)
+		ret = image_find(graph, image, &creation.image, err);
+	if (!ret) {
+		ret = create(&creation, err);
+		if (ret)
+			fail_within(err, ret, "create %s", creation.name);
+	}
+	draft_drop(graph, &creation.draft);
+	image_done(&creation.image);
+	free(creation.bundle);
+	if (ret) {
+		free(creation.rootfs);
+		return ret;
+	}
+	*ret_rootfs = creation.rootfs;
+	return 0;
+}
+
+/* A container's snapshot by the container's name. */
+static int find_container(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
+			  struct snapdrv_error *err)
+{
+	int64_t id;
+	int found = db_get_int(graph->store.db, &id, err,
+			       "SELECT snapshot FROM container WHERE name = ?", "s", name);
+
+	if (found == 1)
+		return snapshot_get(graph, id, ret_snapshot, err);
+	return found ? found : fail(err, SNAPDRV_MISSING, ENOENT, "container %s: no such container",
+				    quote(name).text);
+}
+
+int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
+		    struct snapdrv_error *err)
+{
+	cleanup_free char *path = NULL;
+	struct snapshot snapshot;
+	int ret = find_container(graph, name, &snapshot, err);
+
+	if (ret)
+		return ret;
+	path = rootfs_path(graph, name, err);
+	if (!path)
+		return -ENOMEM;
+	ret = rootfs_mount(graph, name, &snapshot, err);
+	if (ret)
+		return fail_within(err, ret, "container %s", name);
+	*ret_rootfs = steal_ptr(&path);
+	return 0;
+}
+
+int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	struct snapshot snapshot;
+	int ret = find_container(graph, name, &snapshot, err);
+
+	if (ret)
+		return ret;
+	ret = rootfs_umount(graph, name, err);
+	return ret ? fail_within(err, ret, "container %s", name) : 0;
+}
+
+static int remove_in_change(struct graph *graph, const char *name, struct doomed *doomed,
+			    struct snapdrv_error *err)
+{
+	struct snapshot snapshot;
+	int ret = find_container(graph, name, &snapshot, err);
+
+	if (ret)
+		return ret;
+	/*
+	 * The directory first: a row without it is whole, since mounting makes it again, while a directory
+	 * that is left would be in the way of the next container of this name.
+	 */
+	ret = rootfs_remove(graph, name, err);
+	if (ret)
+		return fail_within(err, ret, "container %s", name);
+	ret = db_run(graph->store.db, err, "DELETE FROM container WHERE name = ?", "s", name);
+	return ret < 0 ? ret : snapshot_release(graph, snapshot.id, doomed, err);
+}
+
+int container_remove(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	struct doomed doomed = {0};
+	int ret = container_umount(graph, name, err);
+
+	if (ret)
+		return ret;
+	ret = store_session(&graph->store, err);
+	ret = ret < 0 ? ret : store_begin(&graph->store, err);
+	if (ret)
+		return ret;
+	ret = remove_in_change(graph, name, &doomed, err);
+	if (ret)
+		store_rollback(&graph->store);
+	else
+		ret = store_commit(&graph->store, err);
+	if (!ret)
+		doomed_drop(graph, &doomed);
+	free(doomed.trees);
+	return ret;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Containers: named active snapshots over an image. */
+#ifndef IMAGE_CONTAINER_H
+#define IMAGE_CONTAINER_H
+
+#include "snapshot/graph.h"
+
+int container_create(struct graph *graph, const char *image,
+		     const struct snapdrv_create_options *options, char **ret_rootfs,
+		     struct snapdrv_error *err);
+int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
+		    struct snapdrv_error *err);
+int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err);
+int container_remove(struct graph *graph, const char *name, struct snapdrv_error *err);
+int containers_list(struct graph *graph, struct snapdrv_container **ret_containers,
+		    size_t *ret_count, struct snapdrv_error *err);
+void containers_free(struct snapdrv_container *containers, size_t count);
+
+/** container_inspect() - a JSON object. Return: 1 found, 0 no such container, or negative. */
+int container_inspect(struct graph *graph, const char *name, char **ret_json,
+		      struct snapdrv_error *err);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listing and inspecting containers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "image/container.h"
+#include "snapshot/rootfs.h"
+
+#define COLUMNS                                                                                    \
+	"SELECT container.name, image_name, config_digest, container.created_ns, kind, depth"     \
+	" FROM container JOIN image ON image.id = container.image"                                \
+	" JOIN snapshot ON snapshot.id = container.snapshot "
+
+static int fill(struct graph *graph, struct query *query, struct snapdrv_container *container,
+		struct snapdrv_error *err)
+{
+	const char *name = query_text(query, 0);
+
+	*container = (struct snapdrv_container){
+		.name = text_dup(name, err),
+		.image = text_dup(query_text(query, 1), err),
+		.image_id = text_dup(query_text(query, 2), err),
+		.rootfs = rootfs_path(graph, name, err),
+		.created_ns = query_int(query, 3),
+		.mounted = rootfs_is_mounted(graph, name),
+		.read_only = query_text(query, 4)[0] == 'v',
+	};
+	return container->name && container->image && container->image_id && container->rootfs
+		       ? 0 : -ENOMEM;
+}
+
+static void empty(struct snapdrv_container *container)
+{
+	free(container->name);
+	free(container->image);
+	free(container->image_id);
+	free(container->rootfs);
+}
+
+int containers_list(struct graph *graph, struct snapdrv_container **ret_containers,
+		    size_t *ret_count, struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 COLUMNS "ORDER BY container.created_ns DESC, container.name", "");
+	struct snapdrv_container *containers = NULL;
+	size_t count = 0;
+	int ret = query ? 0 : -EIO;
+
+	while (!ret && (ret = query_next(query, err)) == 1) {
+		struct snapdrv_container *grown = reallocarray(containers, count + 1, sizeof(*grown));
+
+		if (!grown) {
+			ret = fail_memory(err);
+			break;
+		}
+		containers = grown;
+		ret = fill(graph, query, &containers[count++], err);
+	}
+	if (ret) {
+		containers_free(containers, count);
+		return ret;
+	}
+	*ret_containers = containers;
+	*ret_count = count;
+	return 0;
+}
+
+void containers_free(struct snapdrv_container *containers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		empty(&containers[i]);
+	free(containers);
+}
+
+int container_inspect(struct graph *graph, const char *name, char **ret_json,
+		      struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, COLUMNS "WHERE container.name = ?", "s", name);
+	cleanup_json json_t *json = NULL;
+	cleanup_free char *created = NULL;
+	struct snapdrv_container container;
+	int found = query ? query_next(query, err) : -EIO, ret;
+
+	if (found != 1)
+		return found;
+	ret = fill(graph, query, &container, err);
+	created = ret ? NULL : text_time_format(container.created_ns, err);
+	if (created)
+		json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "Name",
+				 container.name, "Image", container.image_id, "ImageName",
+				 container.image, "Created", created, "RootFS", container.rootfs,
+				 "Mounted", container.mounted, "ReadOnly", container.read_only,
+				 "Driver", graph->backend.ops->name, "Layers",
+				 (json_int_t)query_int(query, 5) - 1);
+	empty(&container);
+	*ret_json = json ? json_text(json, JSON_COMPACT, err) : NULL;
+	if (*ret_json)
+		return 1;
+	return ret ? ret : fail_memory(err);
+}

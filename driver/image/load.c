@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loading: plan, look up, unpack, sync once, commit once.
+ *
+ * When a layer that was found in the store is removed by somebody else before the commit, it is looked
+ * up again and then unpacked here.
+ */
+#include "image/load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "image/bring.h"
+#include "image/reference.h"
+#include "store/content.h"
+
+#define TRIES_MAX 10
+
+DEFINE_CLEANUP(source, struct source, source_close)
+#define cleanup_source __attribute__((cleanup(cleanup_source_at)))
+#define cleanup_plans __attribute__((cleanup(plans_done)))
+#define cleanup_units __attribute__((cleanup(units_done)))
+
+/* Manifest and config are blobs like the layers. */
+static int write_documents(struct intake *intake, struct plans *plans, struct snapdrv_error *err)
+{
+	struct store *store = &intake->graph->store;
+	int ret = 0;
+
+	for (size_t i = 0; i < plans->count && !ret; i++) {
+		struct image_plan *image = &plans->images[i];
+
+		if (!image->manifest)
+			ret = plan_make_manifest(image, err);
+		if (ret || image->has_files || !intake_keeps_blobs(intake))
+			continue;
+		ret = content_write(store, image->manifest, image->manifest_size,
+				    &image->manifest_file, err);
+		if (!ret)
+			ret = content_write(store, image->config, image->config_size,
+					    &image->config_file, err);
+		image->has_files = !ret;
+	}
+	return ret;
+}
+
+int bring_in_images(struct units *units, struct source *source, struct snapdrv_error *err)
+{
+	struct intake *intake = units->intake;
+	int ret = 1;
+
+	for (int tries = 0; ret == 1 && tries < TRIES_MAX; tries++) {
+		ret = units_look_up(units, source, err);
+		if (!ret)
+			ret = units_unpack(units, err);
+		if (!ret)
+			ret = write_documents(intake, units->plans, err);
+		if (!ret && !(intake->options->flags & SNAPDRV_NO_SYNC))
+			ret = store_sync(&intake->graph->store, err);
+		if (!ret)
+			ret = units_commit(units, err);
+	}
+	return ret == 1 ? fail(err, SNAPDRV_FAILED, EAGAIN, "layers are removed faster than loaded")
+			: ret;
+}
+
+static int add_loaded(const struct image_plan *image, const char *reference,
+		      struct snapdrv_loaded **loaded, size_t *count, struct snapdrv_error *err)
+{
+	struct snapdrv_loaded *grown = reallocarray(*loaded, *count + 1, sizeof(*grown)), *item;
+
+	if (!grown)
+		return fail_memory(err);
+	*loaded = grown;
+	item = &grown[(*count)++];
+	*item = (struct snapdrv_loaded){
+		.reference = reference ? text_dup(reference, err) : NULL,
+		.id = text_dup(digest_format(&image->config_digest).text, err),
+		.digest = text_dup(digest_format(&image->digest).text, err),
+	};
+	return item->id && item->digest && (!reference || item->reference) ? 0 : -ENOMEM;
+}
+
+static int list_loaded(const struct plans *plans, struct snapdrv_loaded **ret_loaded,
+		       size_t *ret_count, struct snapdrv_error *err)
+{
+	struct snapdrv_loaded *loaded = NULL;
+	size_t count = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < plans->count && !ret; i++) {
+		const struct image_plan *image = &plans->images[i];
+
+		if (!image->references.count)
+			ret = add_loaded(image, NULL, &loaded, &count, err);
+		for (size_t j = 0; j < image->references.count && !ret; j++)
+			ret = add_loaded(image, image->references.items[j], &loaded, &count, err);
+	}
+	if (ret) {
+		image_loaded_free(loaded, count);
+		return ret;
+	}
+	*ret_loaded = loaded;
+	*ret_count = count;
+	return 0;
+}
+
+void image_loaded_free(struct snapdrv_loaded *loaded, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(loaded[i].reference);
+		free(loaded[i].id);
+		free(loaded[i].digest);
+	}
+	free(loaded);
+}
+
+static int check_options(const struct snapdrv_load_options *options, struct platform *ret_platform,
+			 struct snapdrv_error *err)
+{
+	cleanup_free char *full = NULL;
+
+	if (options->ref && reference_normalize(options->ref, &full, err))
+		return -EINVAL;
+	if (options->platform)
+		return platform_parse(options->platform, ret_platform, err);
+	platform_host(ret_platform);
+	return 0;
+}
+
+int image_load(struct graph *graph, const char *path, int fd,
+	       const struct snapdrv_load_options *options, struct snapdrv_loaded **ret_loaded,
+	       size_t *ret_count, struct snapdrv_error *err)
+{
+	cleanup_source struct source *source = NULL;
+	cleanup_plans struct plans plans = {0};
+	cleanup_units struct units units = {0};
+	const char *label = path ? path : "standard input";
+	struct platform platform;
+	struct intake intake;
+	int ret;
+
+	intake_init(&intake, graph, options);
+	ret = check_options(intake.options, &platform, err);
+	if (ret)
+		return ret;
+	ret = store_session(&graph->store, err);
+	if (ret < 0)
+		return ret;
+	ret = source_open(&intake, path, fd, &source, err);
+	if (!ret)
+		ret = plan_source(source, &platform, intake.options->ref, &plans, err);
+	if (ret)
+		return fail_within(err, ret, "%s", quote(label).text);
+	ret = units_make(&intake, &plans, &units, err);
+	if (!ret)
+		ret = bring_in_images(&units, source, err);
+	return ret ? ret : list_loaded(&plans, ret_loaded, ret_count, err);
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The layers of one load, each once: looking them up, unpacking and binding them. */
+#include "image/units.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "image/keys.h"
+#include "store/content.h"
+#include "store/lock.h"
+
+#define THREADS 2 /* layers at once; each has two more threads that inflate and hash */
+
+struct unit *units_find(const struct units *units, const struct digest *chain)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		if (digest_equal(&units->items[i]->layer->chain, chain))
+			return units->items[i];
+	}
+	return NULL;
+}
+
+static struct unit *find_twin(const struct units *units, const struct digest *diff)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		if (digest_equal(&units->items[i]->layer->diff, diff))
+			return units->items[i];
+	}
+	return NULL;
+}
+
+static int add_unit(struct units *units, struct image_plan *image, size_t index,
+		    struct snapdrv_error *err)
+{
+	struct layer_plan *layer = &image->layers[index];
+	struct unit **items, *unit;
+
+	if (units_find(units, &layer->chain))
+		return 0;
+	items = reallocarray(units->items, units->count + 1, sizeof(*items));
+	if (!items)
+		return fail_memory(err);
+	units->items = items;
+	unit = calloc(1, sizeof(*unit));
+	if (!unit)
+		return fail_memory(err);
+	*unit = (struct unit){.image = image, .layer = layer, .place = {.fd = -1}};
+	unit->twin = find_twin(units, &layer->diff);
+	if (index)
+		unit->parent = units_find(units, &image->layers[index - 1].chain);
+	items[units->count++] = unit;
+	return 0;
+}
+
+int units_make(struct intake *intake, struct plans *plans, struct units *ret_units,
+	       struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	*ret_units = (struct units){.intake = intake, .plans = plans};
+	pthread_mutex_init(&ret_units->lock, NULL);
+	pthread_cond_init(&ret_units->changed, NULL);
+	for (size_t i = 0; i < plans->count && !ret; i++) {
+		for (size_t j = 0; j < plans->images[i].n_layers && !ret; j++)
+			ret = add_unit(ret_units, &plans->images[i], j, err);
+	}
+	return ret;
+}
+
+void units_done(struct units *units)
+{
+	if (!units->intake)
+		return;
+	for (size_t i = 0; i < units->count; i++) {
+		staged_drop(units->intake, &units->items[i]->staged);
+		layer_place_done(&units->items[i]->place);
+		free(units->items[i]);
+	}
+	free(units->items);
+	unlock_layers(&units->intake->graph->store);
+	pthread_cond_destroy(&units->changed);
+	pthread_mutex_destroy(&units->lock);
+	*units = (struct units){0};
+}
+
+static int fail_layer(const struct unit *unit, int ret, struct snapdrv_error *err)
+{
+	const struct layer_plan *layer = unit->layer;
+
+	return fail_within(err, ret, "image %s: layer %s", plan_label(unit->image).text,
+			   digest_format(layer->has_blob ? &layer->blob : &layer->diff).text);
+}
+
+/* What the store has of a layer. */
+static int look_up(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	struct graph *graph = units->intake->graph;
+	struct snapshot snapshot;
+	int found = snapshot_find(graph, digest_format(&unit->layer->chain).text, &snapshot, err);
+
+	unit->is_present = found == 1;
+	unit->has_tree = 0;
+	if (found == 1) {
+		found = tree_get(graph, snapshot.tree, &unit->tree, err);
+		if (found < 0)
+			return found;
+		unit->has_tree = 1;
+	} else if (!found) {
+		found = tree_find(graph, diff_key(&unit->layer->diff).text, &unit->tree, err);
+		unit->has_tree = found == 1;
+	}
+	if (found < 0)
+		return found;
+	unit->wants_blob = 0;
+	if (intake_keeps_blobs(units->intake) && unit->layer->has_blob) {
+		found = content_has(&graph->store, &unit->layer->blob, err);
+		unit->wants_blob = !found;
+	}
+	return found < 0 ? found : 0;
+}
+
+/* Whether there is anything to read of the layer. */
+static int is_missing(const struct unit *unit)
+{
+	return !unit->staged.is_unpacked &&
+	       (!unit->has_tree || unit->wants_blob || !unit->layer->has_blob);
+}
+
+static int lock_missing(struct units *units, struct snapdrv_error *err)
+{
+	cleanup_free struct digest *digests = calloc(2 * units->count, sizeof(*digests));
+	size_t n = 0;
+
+	if (!digests)
+		return fail_memory(err);
+	/* Those that a stream took on its way come in their order too. */
+	unlock_layers(&units->intake->graph->store);
+	for (size_t i = 0; i < units->count; i++) {
+		const struct unit *unit = units->items[i];
+
+		if (!is_missing(unit))
+			continue;
+		digests[n++] = unit->layer->diff;
+		if (unit->layer->has_blob)
+			digests[n++] = unit->layer->blob;
+	}
+	return lock_layers(&units->intake->graph->store, digests, n, err);
+}
+
+static int find_place(struct unit *unit, struct source *source, struct snapdrv_error *err)
+{
+	const struct layer_plan *layer = unit->layer;
+	int found;
+
+	if (unit->place.fd >= 0 || unit->place.staged)
+		return 0;
+	found = source_layer(source, layer->member, &unit->place, err);
+	if (found < 0)
+		return found;
+	if (!found)
+		return refuse(err, "%s is missing", quote(layer->member).text);
+	if (!unit->place.staged && layer->has_blob && unit->place.size != layer->size)
+		return refuse(err, "%llu bytes where its descriptor says %llu",
+			      (unsigned long long)unit->place.size, (unsigned long long)layer->size);
+	return 0;
+}
+
+int units_look_up(struct units *units, struct source *source, struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < units->count && !ret; i++)
+		ret = look_up(units, units->items[i], err);
+	if (!ret)
+		ret = lock_missing(units, err);
+	/* Again: what was waited for may be there now. */
+	for (size_t i = 0; i < units->count && !ret; i++) {
+		struct unit *unit = units->items[i];
+
+		ret = look_up(units, unit, err);
+		if (!ret && source && is_missing(unit))
+			ret = find_place(unit, source, err);
+		if (ret)
+			return fail_layer(unit, ret, err);
+	}
+	return ret;
+}
+
+static int check_digests(const struct unit *unit, const struct unpack_result *result, int has_diff,
+			 struct snapdrv_error *err)
+{
+	const struct layer_plan *layer = unit->layer;
+
+	if (layer->has_blob && result->blob_size != layer->size)
+		return refuse(err, "%llu bytes where its descriptor says %llu",
+			      (unsigned long long)result->blob_size, (unsigned long long)layer->size);
+	if (layer->has_blob && !digest_equal(&result->blob, &layer->blob))
+		return refuse(err, "its content is %s", digest_format(&result->blob).text);
+	if (has_diff && !digest_equal(&result->diff, &layer->diff))
+		return refuse(err, "its DiffID is %s where the config says %s",
+			      digest_format(&result->diff).text, digest_format(&layer->diff).text);
+	return 0;
+}
+
+static struct tree_ref unit_ref(const struct unit *unit)
+{
+	if (unit->has_tree)
+		return tree_ref_of(&unit->tree);
+	return unit->shares_tree ? unit_ref(unit->twin) : unit->staged.draft.ref;
+}
+
+/* The merged layers below, or -1 when there are none. */
+static int peek_below(struct units *units, const struct unit *unit, struct snapdrv_error *err)
+{
+	struct graph *graph = units->intake->graph;
+	cleanup_stack struct tree_stack stack = {0};
+	size_t depth = 0;
+
+	for (const struct unit *below = unit->parent; below; below = below->parent)
+		depth++;
+	if (!depth)
+		return -1;
+	stack.trees = calloc(depth, sizeof(*stack.trees));
+	if (!stack.trees)
+		return fail_memory(err);
+	for (const struct unit *below = unit->parent; below; below = below->parent)
+		stack.trees[stack.count++] = unit_ref(below);
+	return graph->backend.ops->peek(&graph->backend, &stack, err);
+}
+
+/* A layer whose lower layers have a symlink where it needs a directory: with them in view. */
+static int unpack_again(struct units *units, struct unit *unit, int lower_fd, struct snapdrv_error *err)
+{
+	struct staged again = {0};
+	int ret;
+
+	if (unit->place.fd < 0)
+		return refuse(err, "it goes through a symlink of a lower layer, and the stream is past "
+				   "it: load it from a file, or without discarding blobs");
+	ret = stage_place(units->intake, &unit->place, "", lower_fd, 0, &again, err);
+	if (!ret)
+		ret = check_digests(unit, &again.result, 1, err);
+	if (ret) {
+		staged_drop(units->intake, &again);
+		return ret;
+	}
+	/* The blob is there already. */
+	again.has_blob = unit->staged.has_blob;
+	again.blob = unit->staged.blob;
+	unit->staged.has_blob = 0;
+	staged_drop(units->intake, &unit->staged);
+	unit->staged = again;
+	return again.result.writer ? stage_bind(&unit->staged, lower_fd, err) : 0;
+}
+
+static int bind_unit(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	cleanup_fd int lower_fd = -1;
+	int ret;
+
+	if (unit->has_tree || !unit->staged.result.writer)
+		return 0;
+	lower_fd = peek_below(units, unit, err);
+	if (lower_fd < -1)
+		return lower_fd;
+	ret = stage_bind(&unit->staged, lower_fd, err);
+	return ret == 1 ? unpack_again(units, unit, lower_fd, err) : ret;
+}
+
+/* The digests that were not known are known now. */
+static void learn_blob(struct unit *unit)
+{
+	struct layer_plan *layer = unit->layer;
+
+	if (layer->has_blob)
+		return;
+	layer->has_blob = 1;
+	layer->blob = unit->staged.result.blob;
+	layer->size = unit->staged.result.blob_size;
+}
+
+static int read_unit(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	struct intake *intake = units->intake;
+	struct layer_place *place = &unit->place;
+	struct input_range range = {place->fd, place->offset, place->offset + place->size};
+	const struct layer_input input = input_from_range(&range);
+	int keep = intake_keeps_blobs(intake) && (unit->wants_blob || !unit->layer->has_blob), ret;
+
+	if (place->staged && (place->staged->is_unpacked || unit->has_tree)) {
+		unit->staged = *place->staged;
+		*place->staged = (struct staged){0};
+		if (unit->has_tree)
+			draft_drop(intake->graph, &unit->staged.draft);
+		ret = 0;
+	} else if (unit->has_tree) {
+		ret = stage_blob(intake, &input, keep, &unit->staged, err);
+	} else {
+		ret = stage_place(intake, place, digest_format(&unit->layer->diff).text, -1, keep,
+				  &unit->staged, err);
+	}
+	if (ret)
+		return ret;
+	return check_digests(unit, &unit->staged.result, unit->staged.is_unpacked, err);
+}
+
+/* Whether the tree that is there for the twin does for this one, and nothing has to be read for a blob. */
+static int can_share(const struct unit *unit)
+{
+	const struct unit *twin = unit->twin;
+
+	if (!twin || !twin->staged.is_unpacked || twin->staged.needs_lower)
+		return 0;
+	return !unit->wants_blob || digest_equal(&unit->layer->blob, &twin->layer->blob);
+}
+
+/* Bind what can be bound by now, from below. Short work, done with the lock held. */
+static void bind_ready(struct units *units)
+{
+	for (size_t i = 0; i < units->count && !units->ret; i++) {
+		struct unit *unit = units->items[i];
+		struct snapdrv_error err;
+		int ret;
+
+		if (!unit->is_done || unit->is_bound || (unit->parent && !unit->parent->is_bound))
+			continue;
+		ret = bind_unit(units, unit, &err);
+		unit->is_bound = !ret;
+		if (ret && !units->ret) {
+			units->ret = fail_layer(unit, ret, &err);
+			units->err = err;
+		}
+	}
+}
+
+static struct unit *next_unit(struct units *units)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		struct unit *unit = units->items[i];
+
+		if (unit->is_taken)
+			continue;
+		/* A twin waits until it is clear whether one tree does for both. */
+		if (unit->twin && !unit->twin->is_bound)
+			continue;
+		unit->is_taken = 1;
+		return unit;
+	}
+	return NULL;
+}
+
+static int all_taken(const struct units *units)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		if (!units->items[i]->is_taken)
+			return 0;
+	}
+	return 1;
+}
+
+static int bring_in(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	int ret;
+
+	if (!is_missing(unit))
+		return 0;
+	if (can_share(unit)) {
+		unit->shares_tree = 1;
+		unit->staged.result = unit->twin->staged.result;
+		learn_blob(unit);
+		return 0;
+	}
+	ret = read_unit(units, unit, err);
+	if (!ret)
+		learn_blob(unit);
+	return ret;
+}
+
+static void *work(void *arg)
+{
+	struct units *units = arg;
+
+	pthread_mutex_lock(&units->lock);
+	while (!units->ret && !all_taken(units)) {
+		struct unit *unit = next_unit(units);
+		struct snapdrv_error err;
+		int ret;
+
+		if (!unit) {
+			pthread_cond_wait(&units->changed, &units->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&units->lock);
+		ret = bring_in(units, unit, &err);
+		pthread_mutex_lock(&units->lock);
+		unit->is_done = 1;
+		if (ret && !units->ret) {
+			units->ret = fail_layer(unit, ret, &err);
+			units->err = err;
+		}
+		bind_ready(units);
+		pthread_cond_broadcast(&units->changed);
+	}
+	pthread_mutex_unlock(&units->lock);
+	return NULL;
+}
+
+int units_unpack(struct units *units, struct snapdrv_error *err)
+{
+	int ret;
+
+	units->ret = 0;
+	for (size_t i = 0; i < units->count; i++) {
+		struct unit *unit = units->items[i];
+
+		unit->is_taken = unit->is_done = unit->is_bound = unit->staged.is_unpacked;
+	}
+	ret = run_threads(units->count < THREADS ? (unsigned)units->count : THREADS, work, units, err);
+	if (ret)
+		return ret;
+	return units->ret ? fail(err, units->err.code, units->err.errnum, "%s", units->err.message) : 0;
+}

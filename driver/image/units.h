@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The layers of one load or import, each once: unpacked side by side, bound from below, committed. */
+#ifndef IMAGE_UNITS_H
+#define IMAGE_UNITS_H
+
+#include "image/plan.h"
+#include "image/stage.h"
+
+/** struct unit - a layer in its place: one ChainID. */
+struct unit {
+	struct image_plan *image; /* one that has it */
+	struct layer_plan *layer;
+	struct unit *parent; /* NULL for the lowest */
+	struct layer_place place;
+	int is_present;	    /* its snapshot is in the store */
+	int has_tree;	    /* its tree is in the store */
+	int shares_tree;    /* its twin's tree does for it too */
+	int wants_blob;	    /* the store does not keep its blob, and it is to */
+	int is_taken;	    /* a thread has it, or is through with it */
+	int is_done;	    /* unpacked or read, if it had to be */
+	int is_bound;	    /* its tree is complete */
+	struct unit *twin;  /* another one with the same DiffID, whose tree may do for both */
+	struct tree_record tree;
+	struct staged staged;
+};
+
+struct units {
+	struct intake *intake;
+	struct plans *plans;
+	struct unit **items; /* parents before their children */
+	size_t count;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int ret; /* the first failure; everybody gives up */
+	struct snapdrv_error err;
+};
+
+/** units_make() - the layers of all plans. @ret_units: for units_done(). */
+int units_make(struct intake *intake, struct plans *plans, struct units *ret_units,
+	       struct snapdrv_error *err);
+
+/**
+ * units_look_up() - find out what the store has, with the locks of all layers that it has not.
+ * @source: where the others are; NULL when they are staged already.
+ *
+ * Waits for other processes that are unpacking the same layers.
+ */
+int units_look_up(struct units *units, struct source *source, struct snapdrv_error *err);
+
+/** units_unpack() - bring in what is missing. */
+int units_unpack(struct units *units, struct snapdrv_error *err);
+
+/**
+ * units_commit() - write the rows of layers, blobs, images and names, in one change.
+ *
+ * Return: 0, 1 when a layer that was there has been removed meanwhile: look up again; or negative.
+ */
+int units_commit(struct units *units, struct snapdrv_error *err);
+
+void units_done(struct units *units);
+
+/** units_find() - the unit of a ChainID, or NULL. */
+struct unit *units_find(const struct units *units, const struct digest *chain);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mounting and unmounting containers' trees, and reading single files of them. */
+#include "snapshot/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "kernel/file.h"
+#include "kernel/mount.h"
+#include "kernel/resolve.h"
+#include "store/lock.h"
+
+char *rootfs_path(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	return text_format(err, "%s/containers/%s/rootfs", graph->store.root, name);
+}
+
+int rootfs_make(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	cleanup_fd int dir_fd = -1;
+
+	if (mkdirat(graph->store.containers_fd, name, 0700) && errno != EEXIST)
+		return fail_errno(err, "make directory containers/%s", name);
+	dir_fd = file_open_dir(graph->store.containers_fd, name, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	if (mkdirat(dir_fd, "rootfs", 0755) && errno != EEXIST)
+		return fail_errno(err, "make directory containers/%s/rootfs", name);
+	return 0;
+}
+
+int rootfs_remove(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	cleanup_fd int dir_fd = openat(graph->store.containers_fd, name,
+				       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dir_fd < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, "open directory containers/%s", name);
+	if (unlinkat(dir_fd, "rootfs", AT_REMOVEDIR) && errno != ENOENT) {
+		if (errno == EBUSY)
+			return fail(err, SNAPDRV_BUSY, EBUSY, "it is mounted");
+		return fail_errno(err, "remove directory containers/%s/rootfs", name);
+	}
+	if (unlinkat(graph->store.containers_fd, name, AT_REMOVEDIR) && errno != ENOENT)
+		return fail_errno(err, "remove directory containers/%s", name);
+	return 0;
+}
+
+static int open_container(struct graph *graph, const char *name)
+{
+	return openat(graph->store.containers_fd, name,
+		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int rootfs_is_mounted(struct graph *graph, const char *name)
+{
+	cleanup_fd int dir_fd = open_container(graph, name);
+
+	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
+}
+
+static int mount_locked(struct graph *graph, const char *name, const struct snapshot *snapshot,
+			struct snapdrv_error *err)
+{
+	cleanup_fd int dir_fd = -1, target_fd = -1;
+	int ret;
+
+	if (rootfs_is_mounted(graph, name))
+		return 0;
+	/* Whatever cleaned up between two boots, the directory alone can always be made again. */
+	ret = rootfs_make(graph, name, err);
+	if (ret)
+		return ret;
+	dir_fd = open_container(graph, name);
+	target_fd = dir_fd < 0 ? -1 : openat(dir_fd, "rootfs", O_PATH | O_DIRECTORY | O_NOFOLLOW |
+								       O_CLOEXEC);
+	if (target_fd < 0)
+		return fail_errno(err, "open directory containers/%s/rootfs", name);
+	return snapshot_mount(graph, snapshot, target_fd, err);
+}
+
+int rootfs_mount(struct graph *graph, const char *name, const struct snapshot *snapshot,
+		 struct snapdrv_error *err)
+{
+	/* Two mounts of one writable layer would damage it: nobody mounts between the look and the mount. */
+	int ret = lock_writer(&graph->store, err);
+
+	if (ret)
+		return ret;
+	ret = mount_locked(graph, name, snapshot, err);
+	unlock_writer(&graph->store);
+	return ret;
+}
+
+int rootfs_umount(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	cleanup_free char *path = NULL;
+
+	if (!rootfs_is_mounted(graph, name))
+		return 0;
+	path = rootfs_path(graph, name, err);
+	return path ? mount_remove(path, err) : -ENOMEM;
+}
+
+int rootfs_peek(struct graph *graph, const struct snapshot *snapshot, struct snapdrv_error *err)
+{
+	cleanup_stack struct tree_stack stack = {0};
+	int ret = snapshot_stack(graph, snapshot, &stack, err);
+
+	return ret ? ret : graph->backend.ops->peek(&graph->backend, &stack, err);
+}
+
+int rootfs_read_file(int rootfs_fd, const char *path, size_t max, char **ret_data, size_t *ret_size,
+		     struct snapdrv_error *err)
+{
+	/* Not to wait for the writer of a FIFO, and not to become a terminal's owner. */
+	cleanup_fd int fd = resolve_open(rootfs_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	int ret;
+
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return 0;
+	if (fd < 0)
+		return refuse(err, "%s of the image cannot be opened (errno %d)", quote(path).text, -fd);
+	ret = file_slurp(fd, max, ret_data, ret_size, err);
+	return ret ? fail_within(err, ret, "%s of the image", quote(path).text) : 1;
+}

@@ -1,0 +1,158 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Sixteen processes at one store.
+. "$(dirname "$0")/../lib.sh"
+
+IMAGES=$WORK/images
+mkdir "$IMAGES"
+layout "$IMAGES" <<'END'
+import random, sys
+top = sys.argv[1]
+random.seed(2)
+base = Layer([directory("base")] + [file(f"base/{n}", random.randbytes(3000)) for n in range(800)])
+# All have the base; each pair has one more in common.
+for n in range(8):
+    own = Layer([directory("own"), file("own/number", str(n)), file("own/data", random.randbytes(100000))])
+    Layout(Image([base, own], names=f"image{n}:1")).write_dir(f"{top}/{n}")
+    Layout(Image([base, own], names=f"image{n}:2")).write_archive(f"{top}/{n}.tar")
+END
+
+# traced N ARGUMENT...: one process of the sixteen; its output goes to out.N.
+at_once() {
+	local pids=() pid n failed=""
+	for n in $(seq 0 15); do
+		# Wait for each other at a gate, so that they start as one.
+		(until [ -e gate ]; do :; done; "$@" "$n") >"out.$n" 2>"err.$n" &
+		pids+=($!)
+	done
+	sleep 0.2
+	touch gate
+	n=0
+	for pid in "${pids[@]}"; do
+		wait "$pid" || failed+=" process $n: status $? $(cat "err.$n");"
+		n=$((n + 1))
+	done
+	rm gate
+	[ -z "$failed" ] || fail_ "$failed"
+}
+
+load_same() {
+	snap load "$IMAGES/0"
+}
+same_image() {
+	at_once load_same
+	same 1 "$(sort -u out.* | wc -l)"
+	same 2 "$(ls "$ROOT/layers" | wc -l)"
+	same "" "$(ls -A "$ROOT/staging")"
+	expect_exit 0 snap create image0:1
+	same 800 "$(ls "$OUT/base" | wc -l)"
+	# Nothing was unpacked twice: the store is what one process makes of it.
+	first=$(cd "$ROOT" && find layers content | sort)
+	ROOT=$CASE/alone
+	expect_exit 0 snap load "$IMAGES/0"
+	same "$(cd "$ROOT" && find layers content | wc -l)" "$(wc -l <<<"$first")"
+}
+case_ "16 processes load the same image: each layer is unpacked once" same_image
+
+load_and_create() {
+	local n=$1
+	if [ $((n % 2)) = 0 ]; then
+		snap load "$IMAGES/$((n / 2))" && snap create --name "c$n" "image$((n / 2)):1"
+	else
+		snap load - <"$IMAGES/$((n / 2)).tar" && snap create --name "c$n" "image$((n / 2)):2"
+	fi
+}
+mixed() {
+	local n
+	at_once load_and_create
+	# One base, eight layers of their own.
+	same 9 "$(ls "$ROOT/layers" | wc -l)"
+	same "" "$(ls -A "$ROOT/staging")"
+	expect_exit 0 snap --json images
+	holds 'len(d["images"]) == 8 and all(len(i["references"]) == 2 for i in d["images"])'
+	expect_exit 0 snap --json ls
+	holds 'len(d["containers"]) == 16 and all(c["mounted"] for c in d["containers"])'
+	for n in $(seq 0 15); do
+		same $((n / 2)) "$(cat "$ROOT/containers/c$n/rootfs/own/number")"
+		same 800 "$(ls "$ROOT/containers/c$n/rootfs/base" | wc -l)"
+	done
+}
+case_ "16 processes load eight images and create containers of them at once" mixed
+
+create_remove() {
+	local n=$1 round
+	for round in 1 2 3 4 5; do
+		snap create --name "n$n-$round" image0:1 && snap rm "n$n-$round" || return
+		snap images || return
+	done
+}
+churn() {
+	expect_exit 0 snap load "$IMAGES/0"
+	at_once create_remove
+	expect_exit 0 snap --json ls
+	holds 'd["containers"] == []'
+	same "" "$(ls -A "$ROOT/containers")"
+	same "" "$(mounts_under "$ROOT")"
+}
+case_ "16 processes create and remove containers at once" churn
+
+one_name() {
+	snap create --name only image0:1 || [ $? = 4 ]
+}
+name_race() {
+	expect_exit 0 snap load "$IMAGES/0"
+	at_once one_name
+	same 1 "$(cat out.* | wc -l)"
+	same 1 "$(mounts_under "$ROOT" | wc -l)"
+}
+case_ "of 16 processes that want one name, one gets it" name_race
+
+load_remove() {
+	local n=$1 round
+	for round in 1 2 3; do
+		snap load "$IMAGES/$((n % 2))" || return
+		snap rmi "image$((n % 2)):1" || [ $? = 3 ] || return
+	done
+}
+load_against_rmi() {
+	at_once load_remove
+	expect_exit 0 snap load "$IMAGES/0"
+	expect_exit 0 snap create --name last image0:1
+	same 800 "$(ls "$OUT/base" | wc -l)"
+	expect_exit 0 snap rm last
+	snap rmi image0:1 image1:1 >/dev/null 2>&1 || :
+	expect_exit 0 snap images
+	same "" "$(ls -A "$ROOT/layers")"
+	same "" "$(ls -A "$ROOT/staging")"
+}
+case_ "16 processes load and remove the same layers at once" load_against_rmi
+
+first_open() {
+	snap images
+}
+new_store() {
+	at_once first_open
+	expect_exit 0 snap load "$IMAGES/0"
+	expect_exit 0 snap create image0:1
+	same 800 "$(ls "$OUT/base" | wc -l)"
+}
+case_ "16 processes make a new store at once" new_store
+
+killed_holds_nothing() {
+	mkfifo pipe
+	"$SNAPDRV" --root "$ROOT" load - <pipe >/dev/null 2>&1 &
+	loader=$!
+	exec 7>pipe
+	head -c 400000 "$IMAGES/0.tar" >&7
+	sleep 0.3
+	snap load "$IMAGES/0" >waiter.out 2>waiter.err 7>&- &
+	waiter=$!
+	sleep 0.3
+	kill -9 $loader
+	exec 7>&-
+	wait $loader 2>/dev/null || :
+	wait $waiter || fail_ "the one that waited: $(cat waiter.err)"
+	expect_exit 0 snap create image0:1
+	same 800 "$(ls "$OUT/base" | wc -l)"
+}
+case_ "a process that is killed while it unpacks holds nothing: the one that waits goes on" killed_holds_nothing

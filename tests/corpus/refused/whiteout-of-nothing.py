@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whiteout without a name."""
+LAYERS = [[directory("d"), file("d/x", "x")], [entry("d/.wh.")]]
+ENTRY = ".wh."
