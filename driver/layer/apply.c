@@ -14,6 +14,7 @@
 #include "layer/tar.h"
 
 #define XATTRS_MAX 1024 /* of one entry */
+#define BLOCK_SIZE 512
 
 static const char whiteout_prefix[] = ".wh.";
 static const char opaque_name[] = ".wh..wh..opq";
@@ -22,11 +23,46 @@ static const char aufs_prefix[] = ".wh..wh.";
 DEFINE_CLEANUP(archive, struct archive, archive_read_free)
 #define cleanup_archive __attribute__((cleanup(cleanup_archive_at)))
 
+/*
+ * What libarchive reads from. Some tools (umoci insert) end a layer with the last byte of its last file:
+ * the rest of that block is made up here, and copy_data() sees to it that no data is made up with it.
+ */
+struct feed {
+	archive_read_callback *read;
+	void *context;
+	uint64_t total; /* bytes given out, the made up ones not among them */
+	int is_padded;
+};
+
+static la_ssize_t feed_block(struct archive *archive, void *context, const void **ret_data)
+{
+	static const char zeros[BLOCK_SIZE];
+	struct feed *feed = context;
+	la_ssize_t got = feed->read(archive, feed->context, ret_data);
+
+	if (got > 0)
+		feed->total += (uint64_t)got;
+	if (got || feed->is_padded || !(feed->total % BLOCK_SIZE))
+		return got;
+	feed->is_padded = 1;
+	*ret_data = zeros;
+	return BLOCK_SIZE - (la_ssize_t)(feed->total % BLOCK_SIZE);
+}
+
 /* The xattrs of an entry, as they are given to the sink; the ACLs' values are owned. */
 struct xattr_list {
 	struct sink_xattr items[XATTRS_MAX];
 	size_t count;
 	char *acls[2];
+};
+
+/* A layer that is being read. */
+struct layer {
+	struct archive *archive;
+	struct feed feed;
+	struct tree_sink *sink;
+	struct xattr_list xattrs;
+	struct apply_count count;
 };
 
 static const char *last_name(const char *path)
@@ -111,9 +147,12 @@ static int collect_attributes(struct archive_entry *entry, struct xattr_list *li
 	return 0;
 }
 
-static int copy_data(struct archive *archive, struct tree_sink *sink, struct apply_count *count,
-		     struct snapdrv_error *err)
+static int copy_data(struct layer *layer, struct archive_entry *entry, struct snapdrv_error *err)
 {
+	struct archive *archive = layer->archive;
+	struct tree_sink *sink = layer->sink;
+	uint64_t start = (uint64_t)archive_filter_bytes(archive, 0);
+	int is_sparse = archive_entry_sparse_count(entry) > 0;
 	const void *data;
 	size_t size;
 	la_int64_t offset;
@@ -129,15 +168,20 @@ static int copy_data(struct archive *archive, struct tree_sink *sink, struct app
 		failed = sink->ops->file_data(sink, data, size, (uint64_t)offset, err);
 		if (failed)
 			return failed;
-		count->bytes += size;
+		layer->count.bytes += size;
 	}
-	return ret == ARCHIVE_EOF ? 0 : refuse(err, "%s", archive_error_string(archive));
+	if (ret != ARCHIVE_EOF)
+		return refuse(err, "%s", archive_error_string(archive));
+	if (layer->feed.is_padded &&
+	    (is_sparse || start + (uint64_t)archive_entry_size(entry) > layer->feed.total))
+		return refuse(err, "truncated archive");
+	return 0;
 }
 
-static int send_entry(struct archive *archive, struct archive_entry *entry, const char *path,
-		      struct tree_sink *sink, struct xattr_list *list, struct apply_count *count,
+static int send_entry(struct layer *layer, struct archive_entry *entry, const char *path,
 		      struct snapdrv_error *err)
 {
+	struct tree_sink *sink = layer->sink;
 	const char *link = archive_entry_hardlink(entry);
 	struct sink_attributes attributes;
 	int ret;
@@ -145,7 +189,7 @@ static int send_entry(struct archive *archive, struct archive_entry *entry, cons
 	/* Data behind a hard link (pax's linkdata) is what its target holds already. */
 	if (link)
 		return sink->ops->link(sink, path, link, err);
-	ret = collect_attributes(entry, list, &attributes, err);
+	ret = collect_attributes(entry, &layer->xattrs, &attributes, err);
 	if (ret)
 		return ret;
 	switch (attributes.mode & S_IFMT) {
@@ -154,7 +198,7 @@ static int send_entry(struct archive *archive, struct archive_entry *entry, cons
 	case S_IFREG:
 		ret = sink->ops->file(sink, path, &attributes, err);
 		if (!ret)
-			ret = copy_data(archive, sink, count, err);
+			ret = copy_data(layer, entry, err);
 		return ret ? ret : sink->ops->file_end(sink, err);
 	case S_IFLNK:
 		link = archive_entry_symlink(entry);
@@ -200,46 +244,56 @@ static int send_whiteout(struct tree_sink *sink, const char *path, struct snapdr
 	return ret ? ret : 1;
 }
 
-static int apply_entry(struct archive *archive, struct archive_entry *entry, struct tree_sink *sink,
-		       struct xattr_list *list, struct apply_count *count, struct snapdrv_error *err)
+static int apply_entry(struct layer *layer, struct archive_entry *entry, struct snapdrv_error *err)
 {
 	const char *path = archive_entry_pathname(entry);
 	int ret;
 
 	if (!path)
 		return refuse(err, "entry without a name");
-	ret = send_whiteout(sink, path, err);
+	ret = send_whiteout(layer->sink, path, err);
 	if (!ret)
-		ret = send_entry(archive, entry, path, sink, list, count, err);
-	free(steal_ptr(&list->acls[0]));
-	free(steal_ptr(&list->acls[1]));
+		ret = send_entry(layer, entry, path, err);
+	free(steal_ptr(&layer->xattrs.acls[0]));
+	free(steal_ptr(&layer->xattrs.acls[1]));
 	return ret < 0 ? fail_within(err, ret, "entry %s", quote(path).text) : 0;
+}
+
+static int apply_all(struct layer *layer, uint64_t max_entries, struct snapdrv_error *err)
+{
+	struct archive_entry *entry;
+	int found, ret;
+
+	if (archive_read_open(layer->archive, &layer->feed, NULL, feed_block, NULL))
+		return refuse(err, "not a tar archive");
+	while ((found = tar_next(layer->archive, &entry))) {
+		if (found < 0)
+			return refuse(err, "after %llu entries: %s",
+				      (unsigned long long)layer->count.entries,
+				      archive_error_string(layer->archive));
+		if (++layer->count.entries > max_entries)
+			return refuse(err, "more than %llu entries", (unsigned long long)max_entries);
+		ret = apply_entry(layer, entry, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 int apply_tar(struct tree_sink *sink, archive_read_callback *read, void *context,
 	      uint64_t max_entries, struct apply_count *ret_count, struct snapdrv_error *err)
 {
 	cleanup_archive struct archive *archive = tar_new(err);
-	cleanup_free struct xattr_list *list = calloc(1, sizeof(*list));
-	struct apply_count count = {0};
-	struct archive_entry *entry;
+	cleanup_free struct layer *layer = calloc(1, sizeof(*layer));
 	int ret;
 
-	if (!archive || !list)
+	if (!archive || !layer)
 		return archive ? fail_memory(err) : -ENOMEM;
-	if (archive_read_open(archive, context, NULL, read, NULL))
-		return refuse(err, "not a tar archive");
-	while ((ret = tar_next(archive, &entry))) {
-		if (ret < 0)
-			return refuse(err, "after %llu entries: %s",
-				      (unsigned long long)count.entries,
-				      archive_error_string(archive));
-		if (++count.entries > max_entries)
-			return refuse(err, "more than %llu entries", (unsigned long long)max_entries);
-		ret = apply_entry(archive, entry, sink, list, &count, err);
-		if (ret)
-			return ret;
-	}
-	*ret_count = count;
-	return 0;
+	layer->archive = archive;
+	layer->sink = sink;
+	layer->feed = (struct feed){.read = read, .context = context};
+	ret = apply_all(layer, max_entries, err);
+	if (!ret)
+		*ret_count = layer->count;
+	return ret;
 }

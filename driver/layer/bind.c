@@ -69,10 +69,29 @@ int tree_writer_end(struct tree_writer *writer, struct snapdrv_error *err)
 	return ret;
 }
 
+/* A directory that the layer does not describe, nor hide what the lower ones have in its place. */
 static int is_implied(const struct node *node)
 {
 	return node->parent && !(node->flags & (NODE_GIVEN | NODE_GONE | NODE_COVERED)) &&
 	       node_sees_lower(node->parent);
+}
+
+/* One that was made for marks alone, where nothing is below that they could hide. */
+static int is_idle(const struct node *node)
+{
+	return node->parent && !(node->flags & (NODE_GIVEN | NODE_WANTED | NODE_GONE)) &&
+	       !node_sees_lower(node->parent);
+}
+
+static int drop_directory(struct tree_writer *writer, struct node *node, struct snapdrv_error *err)
+{
+	int fd = node_fd(&writer->nodes, node->parent, err), ret;
+
+	if (fd < 0)
+		return fd;
+	node_forget(&writer->nodes, node);
+	ret = file_remove_tree(fd, node->name, err);
+	return ret ? ret : set_time(writer, node->parent, err);
 }
 
 int tree_writer_needs_lower(const struct tree_writer *writer)
@@ -80,7 +99,7 @@ int tree_writer_needs_lower(const struct tree_writer *writer)
 	if (writer->n_links)
 		return 1;
 	for (const struct node *node = writer->nodes.root; node; node = node->next) {
-		if (is_implied(node))
+		if (is_implied(node) || is_idle(node))
 			return 1;
 		if (node->flags & NODE_WHITEOUTS && !(node->flags & NODE_GONE))
 			return 1;
@@ -99,9 +118,12 @@ static int bind_directory(struct tree_writer *writer, struct node *node, int low
 
 	if (!path)
 		return -ENOMEM;
-	from = resolve_open_beneath(lower_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	from = lower_fd < 0 ? -ENOENT
+			    : resolve_open_beneath(lower_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (from == -ELOOP && writer->lower_fd < 0)
 		return 1;
+	if (!(node->flags & NODE_WANTED) && (from == -ENOENT || from == -ELOOP || from == -ENOTDIR))
+		return drop_directory(writer, node, err);
 	if (from == -ENOENT || from == -ELOOP)
 		return 0;
 	if (from == -ENOTDIR)
@@ -293,7 +315,9 @@ int tree_writer_bind(struct tree_writer *writer, int lower_fd, struct snapdrv_er
 	for (size_t i = 0; i < writer->n_links && !ret; i++)
 		ret = bind_link(writer, i, lower_fd, err);
 	for (struct node *node = writer->nodes.root; node && !ret; node = node->next) {
-		if (lower_fd >= 0 && is_implied(node))
+		if (is_idle(node))
+			ret = drop_directory(writer, node, err);
+		else if (is_implied(node))
 			ret = bind_directory(writer, node, lower_fd, err);
 		if (!ret && node->flags & NODE_WHITEOUTS && !(node->flags & NODE_GONE))
 			ret = bind_whiteouts(writer, node, lower_fd, err);

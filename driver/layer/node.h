@@ -15,7 +15,8 @@ enum node_flags {
 	NODE_COVERED = 1 << 1,	 /* what lower layers have under this name is hidden (whiteout, replaced) */
 	NODE_OPAQUE = 1 << 2,	 /* what lower layers have in it is hidden; marked on disk */
 	NODE_WHITEOUTS = 1 << 3, /* holds whiteouts */
-	NODE_GONE = 1 << 4	 /* replaced by something that is no directory, or removed */
+	NODE_WANTED = 1 << 4,	 /* holds more than whiteouts: an entry, or a directory that does */
+	NODE_GONE = 1 << 5	 /* replaced by something that is no directory, or removed */
 };
 
 /** struct node - one directory. Lives until the table is freed. */

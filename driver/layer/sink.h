@@ -42,7 +42,10 @@ struct tree_sink_ops {
 	/* A directory; one that is there gets the attributes and keeps what this layer put in it. */
 	int (*directory)(struct tree_sink *sink, const char *path,
 			 const struct sink_attributes *attributes, struct snapdrv_error *err);
-	/* A regular file: then file_data() for what is not a hole, in any order, then file_end(). */
+	/*
+	 * A regular file: then file_data() for what is not a hole, in any order, then file_end(), until
+	 * which @attributes stay as they are.
+	 */
 	int (*file)(struct tree_sink *sink, const char *path,
 		    const struct sink_attributes *attributes, struct snapdrv_error *err);
 	int (*file_data)(struct tree_sink *sink, const void *data, size_t size, uint64_t offset,

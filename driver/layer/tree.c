@@ -3,7 +3,7 @@
  * The writer of trees.
  *
  *   directory  mkdirat                 setuid and setgid bits, default ACL and mtime at the end
- *   file       openat(O_EXCL), fchown, fchmod, fsetxattr, pwrite, futimens, close
+ *   file       openat(O_EXCL), pwrite, fchown, fchmod, fsetxattr, futimens, close
  *   whiteout   mknodat(0:0), or trusted.overlay.opaque on a directory of this layer
  *
  * Calls that would set what is so already are left out: this is the hot path of a load.
@@ -143,7 +143,7 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	struct tree_writer *writer = writer_of(sink);
 	char name[NAME_MAX + 1];
 	struct node *dir, *node;
-	int ret = walk_parent(writer, path, &dir, name, err), fd, replaced = 0;
+	int ret = walk_parent(writer, path, WALK_MAKE, &dir, name, err), fd, replaced = 0;
 	mode_t mode = attributes->mode & 07777 & ~SPECIAL_BITS;
 
 	if (ret)
@@ -199,33 +199,19 @@ static int write_file(struct tree_sink *sink, const char *path,
 	struct tree_writer *writer = writer_of(sink);
 	char name[NAME_MAX + 1];
 	struct node *dir;
-	int ret = walk_parent(writer, path, &dir, name, err), fd;
-	mode_t mode = attributes->mode & 07777;
+	int ret = walk_parent(writer, path, WALK_MAKE, &dir, name, err), fd;
 
 	if (ret)
 		return ret;
 	if (!*name)
 		return refuse(err, "the root is not a directory");
-	fd = open_file(writer, dir, name, mode, err);
+	/* Everybody's bits are settled by open(2); setuid and setgid come back after chown(2). */
+	fd = open_file(writer, dir, name, attributes->mode & 07777 & ~SPECIAL_BITS, err);
 	if (fd < 0)
 		return fd;
 	writer->file_fd = fd;
-	writer->file_size = attributes->size;
+	writer->file = attributes;
 	writer->file_written = 0;
-	writer->file_mtime = attributes->mtime;
-	if (attributes->uid || attributes->gid) {
-		if (fchown(fd, attributes->uid, attributes->gid))
-			return fail_errno(err, "set the owner");
-		if (mode & SPECIAL_BITS && fchmod(fd, mode))
-			return fail_errno(err, "set the mode");
-	}
-	for (size_t i = 0; i < attributes->n_xattrs; i++) {
-		const struct sink_xattr *xattr = &attributes->xattrs[i];
-
-		ret = xattr_set(fd, NULL, xattr->name, xattr->value, xattr->size, err);
-		if (ret)
-			return ret;
-	}
 	return 0;
 }
 
@@ -235,7 +221,7 @@ static int write_data(struct tree_sink *sink, const void *data, size_t size, uin
 	struct tree_writer *writer = writer_of(sink);
 	const char *from = data;
 
-	if (offset > writer->file_size || size > writer->file_size - offset)
+	if (offset > writer->file->size || size > writer->file->size - offset)
 		return refuse(err, "data past the size of the file");
 	while (size) {
 		ssize_t written = pwrite(writer->file_fd, from, size, (off_t)offset);
@@ -250,19 +236,32 @@ static int write_data(struct tree_sink *sink, const void *data, size_t size, uin
 	}
 	if (offset > writer->file_written)
 		writer->file_written = offset;
-	if (writer->file_size >= WRITEBACK_SIZE)
+	if (writer->file->size >= WRITEBACK_SIZE)
 		file_start_writeback(writer->file_fd, 0, 0);
 	return 0;
 }
 
+/* After the data: write(2) takes file capabilities away, and chown(2) setuid and setgid. */
 static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
 {
 	struct tree_writer *writer = writer_of(sink);
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, writer->file_mtime};
+	const struct sink_attributes *file = writer->file;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, file->mtime};
 	cleanup_fd int fd = steal_fd(&writer->file_fd);
 
-	if (writer->file_written < writer->file_size && ftruncate(fd, (off_t)writer->file_size))
+	if (writer->file_written < file->size && ftruncate(fd, (off_t)file->size))
 		return fail_errno(err, "set the size of the file");
+	if ((file->uid || file->gid) && fchown(fd, file->uid, file->gid))
+		return fail_errno(err, "set the owner");
+	if (file->mode & SPECIAL_BITS && fchmod(fd, file->mode & 07777))
+		return fail_errno(err, "set the mode");
+	for (size_t i = 0; i < file->n_xattrs; i++) {
+		const struct sink_xattr *xattr = &file->xattrs[i];
+		int ret = xattr_set(fd, NULL, xattr->name, xattr->value, xattr->size, err);
+
+		if (ret)
+			return ret;
+	}
 	return futimens(fd, times) ? fail_errno(err, "set the times") : 0;
 }
 
@@ -271,7 +270,7 @@ static int place(struct tree_writer *writer, const char *path, struct node **ret
 		 char name[NAME_MAX + 1], int (*make)(int fd, const char *name, const void *what),
 		 const void *what, struct snapdrv_error *err)
 {
-	int ret = walk_parent(writer, path, ret_dir, name, err), fd;
+	int ret = walk_parent(writer, path, WALK_MAKE, ret_dir, name, err), fd;
 
 	if (ret)
 		return ret;
@@ -385,7 +384,7 @@ static int write_link(struct tree_sink *sink, const char *path, const char *targ
 		return ret;
 	if (!ret)
 		return hold_place(writer, path, lower, err);
-	ret = walk_parent(writer, path, &dir, name, err);
+	ret = walk_parent(writer, path, WALK_MAKE, &dir, name, err);
 	if (ret)
 		return ret;
 	if (!*name)
@@ -418,19 +417,23 @@ static int write_whiteout(struct tree_sink *sink, const char *path, struct snapd
 	struct tree_writer *writer = writer_of(sink);
 	char name[NAME_MAX + 1];
 	struct node *dir, *child;
-	int ret = walk_parent(writer, path, &dir, name, err), fd;
+	int ret = walk_parent(writer, path, WALK_MARK, &dir, name, err), fd;
 
 	if (ret)
-		return ret;
+		return ret < 0 ? ret : 0;
 	if (!*name)
 		return refuse(err, "whiteout of the root");
 	dir->flags |= NODE_WHITEOUTS;
 	child = node_find(&writer->nodes, dir, name, strlen(name));
-	if (child)
+	if (child && child->flags & (NODE_GIVEN | NODE_WANTED))
 		return walk_hide_lower(writer, child, NODE_COVERED, err);
 	fd = node_fd(&writer->nodes, dir, err);
 	if (fd < 0)
 		return fd;
+	/* A directory that was made for marks alone: they are all in this one. */
+	ret = child ? clear_name(writer, dir, fd, name, err) : 0;
+	if (ret)
+		return ret;
 	/* Where this layer has a file of the name, that hides the lower one already. */
 	if (mknodat(fd, name, S_IFCHR, makedev(0, 0)) && errno != EEXIST)
 		return fail_errno(err, "make a whiteout");
@@ -447,8 +450,10 @@ static int write_opaque(struct tree_sink *sink, const char *path, struct snapdrv
 	/* The directory itself is the parent of a name in it. */
 	if (snprintf(marked, sizeof(marked), "%s/x", path) >= (int)sizeof(marked))
 		return refuse(err, "name of more than %d bytes", PATH_MAX - 1);
-	ret = walk_parent(writer, marked, &dir, name, err);
-	return ret ? ret : walk_hide_lower(writer, dir, NODE_OPAQUE, err);
+	ret = walk_parent(writer, marked, WALK_MARK, &dir, name, err);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	return walk_hide_lower(writer, dir, NODE_OPAQUE, err);
 }
 
 static const struct tree_sink_ops ops = {

@@ -22,6 +22,7 @@
 
 struct walk {
 	struct tree_writer *writer;
+	enum walk_purpose purpose;
 	struct node *at;
 	int links;
 	char rest[2 * PATH_MAX];
@@ -135,6 +136,13 @@ static int open_below(struct walk *walk, const char *path)
 	return resolve_open_beneath(walk->writer->lower_fd, path, O_PATH | O_DIRECTORY);
 }
 
+static int refuse_parent(const struct walk *walk, const char *name, struct snapdrv_error *err)
+{
+	if (walk->purpose == WALK_MARK)
+		return -ENOTDIR;
+	return refuse(err, "its parent %s is not a directory", quote(name).text);
+}
+
 /*
  * What the lower layers have under a name that this layer lacks.
  * Return: 1 a symlink, followed; 0 a directory or nothing; or a negative errno value.
@@ -151,7 +159,7 @@ static int look_below(struct walk *walk, const char *name, struct snapdrv_error 
 	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) || S_ISDIR(st.st_mode))
 		return 0;
 	if (!S_ISLNK(st.st_mode))
-		return refuse(err, "its parent %s is not a directory", quote(name).text);
+		return refuse_parent(walk, name, err);
 	ret = follow(walk, fd, name, err);
 	return ret ? ret : 1;
 }
@@ -177,7 +185,7 @@ static int make_missing(struct walk *walk, int fd, const char *name, int is_whit
  * One component that has no node.
  * Return: 1 gone on (into it, or through a symlink), 0 it is missing and not to be made, or negative.
  */
-static int step(struct walk *walk, const char *name, int make, struct snapdrv_error *err)
+static int step(struct walk *walk, const char *name, struct snapdrv_error *err)
 {
 	int fd = node_fd(&walk->writer->nodes, walk->at, err), is_whiteout = 0, ret;
 	struct stat st;
@@ -190,13 +198,13 @@ static int step(struct walk *walk, const char *name, int make, struct snapdrv_er
 			ret = follow(walk, fd, name, err);
 			return ret ? ret : 1;
 		}
-		if (!is_whiteout)
-			return refuse(err, "its parent %s is not a directory", quote(name).text);
+		if (!is_whiteout || walk->purpose == WALK_MARK)
+			return refuse_parent(walk, name, err);
 	} else if (errno != ENOENT) {
 		return fail_errno(err, "stat %s", quote(name).text);
 	}
 	ret = is_whiteout ? 0 : look_below(walk, name, err);
-	if (ret || !make)
+	if (ret || walk->purpose == WALK_LOOK)
 		return ret;
 	ret = make_missing(walk, fd, name, is_whiteout, err);
 	return ret ? ret : 1;
@@ -206,7 +214,7 @@ static int step(struct walk *walk, const char *name, int make, struct snapdrv_er
  * Walk the rest from where `walk` stands.
  * Return: 1 all of it, 0 stopped before a missing component (put back in the rest), or negative.
  */
-static int go(struct walk *walk, int make, struct snapdrv_error *err)
+static int go(struct walk *walk, struct snapdrv_error *err)
 {
 	char name[NAME_MAX + 1];
 	struct node *child;
@@ -226,7 +234,7 @@ static int go(struct walk *walk, int make, struct snapdrv_error *err)
 			walk->at = child;
 			continue;
 		}
-		ret = step(walk, name, make, err);
+		ret = step(walk, name, err);
 		if (ret < 0)
 			return ret;
 		if (!ret) {
@@ -239,10 +247,16 @@ static int go(struct walk *walk, int make, struct snapdrv_error *err)
 	return ret < 0 ? ret : 1;
 }
 
-int walk_parent(struct tree_writer *writer, const char *path, struct node **ret_dir,
-		char ret_name[NAME_MAX + 1], struct snapdrv_error *err)
+static void want(struct node *node)
 {
-	struct walk walk = {.writer = writer, .at = writer->nodes.root};
+	for (; node && !(node->flags & NODE_WANTED); node = node->parent)
+		node->flags |= NODE_WANTED;
+}
+
+int walk_parent(struct tree_writer *writer, const char *path, enum walk_purpose purpose,
+		struct node **ret_dir, char ret_name[NAME_MAX + 1], struct snapdrv_error *err)
+{
+	struct walk walk = {.writer = writer, .purpose = purpose, .at = writer->nodes.root};
 	size_t length;
 	int ret;
 
@@ -252,21 +266,23 @@ int walk_parent(struct tree_writer *writer, const char *path, struct node **ret_
 		return ret;
 	if (writer->recent && length == writer->recent_length &&
 	    !memcmp(path, writer->recent_path, length) && !(writer->recent->flags & NODE_GONE)) {
-		*ret_dir = writer->recent;
-		return 0;
+		walk.at = writer->recent;
+	} else {
+		if (climbs(path))
+			return refuse(err, "name climbs out of the root");
+		memcpy(walk.rest, path, length);
+		walk.rest[length] = '\0';
+		ret = go(&walk, err);
+		if (ret < 0)
+			return ret == -ENOTDIR && purpose == WALK_MARK ? 1 : ret;
+		/* A name that went through a symlink may lead elsewhere next time. */
+		writer->recent = walk.links ? NULL : walk.at;
+		writer->recent_length = length;
+		memcpy(writer->recent_path, path, length);
 	}
-	if (climbs(path))
-		return refuse(err, "name climbs out of the root");
-	memcpy(walk.rest, path, length);
-	walk.rest[length] = '\0';
-	ret = go(&walk, 1, err);
-	if (ret < 0)
-		return ret;
+	if (purpose == WALK_MAKE)
+		want(walk.at);
 	*ret_dir = walk.at;
-	/* A name that went through a symlink may lead elsewhere next time. */
-	writer->recent = walk.links ? NULL : walk.at;
-	writer->recent_length = length;
-	memcpy(writer->recent_path, path, length);
 	return 0;
 }
 
@@ -315,7 +331,7 @@ static int look_far_below(struct walk *walk, struct snapdrv_error *err)
 int walk_target(struct tree_writer *writer, const char *path, struct node **ret_dir,
 		char ret_name[NAME_MAX + 1], char **ret_lower, struct snapdrv_error *err)
 {
-	struct walk walk = {.writer = writer, .at = writer->nodes.root};
+	struct walk walk = {.writer = writer, .purpose = WALK_LOOK, .at = writer->nodes.root};
 	cleanup_free char *dir = NULL;
 	size_t length;
 	struct stat st;
@@ -330,7 +346,7 @@ int walk_target(struct tree_writer *writer, const char *path, struct node **ret_
 	memcpy(walk.rest, path, length);
 	walk.rest[length] = '\0';
 	do {
-		found = go(&walk, 0, err);
+		found = go(&walk, err);
 		ret = found ? 0 : look_far_below(&walk, err);
 	} while (found >= 0 && ret == 1);
 	if (found < 0 || ret < 0)

@@ -25,23 +25,31 @@ struct tree_writer {
 	char recent_path[PATH_MAX];
 	size_t recent_length;
 	int file_fd; /* of the regular file that is being written, or -1 */
-	uint64_t file_size;
-	uint64_t file_written; /* the end of what was written so far */
-	struct timespec file_mtime;
+	const struct sink_attributes *file; /* its attributes; borrowed until its end */
+	uint64_t file_written;		    /* the end of what was written so far */
 	struct pending_link *links;
 	size_t n_links;
 };
 
+/** enum walk_purpose - what a name is resolved for. */
+enum walk_purpose {
+	WALK_LOOK, /* only to find it */
+	WALK_MAKE, /* an entry: what is missing on the way is made */
+	WALK_MARK  /* a mark of deletion: likewise, but such a directory goes again if it hides nothing */
+};
+
 /**
- * walk_parent() - the directory that an entry stands in, made as far as it is missing.
+ * walk_parent() - the directory that an entry or mark stands in, made as far as it is missing.
  * @path: as the archive has it.
  * @ret_name: the last component, NAME_MAX + 1 bytes; empty for the root itself.
  *
- * Return: 0, or a negative errno value; REFUSED when the name climbs out of the root, is too long, or
- * goes through something that is not a directory.
+ * Return: 0; 1 for a mark below something that is not a directory in this layer or, as far as they are
+ * in view, in the lower ones: it hides nothing (umoci writes such marks when a directory becomes a file);
+ * or a negative errno value; REFUSED when the name climbs out of the root, is too long, or an entry goes
+ * through something that is not a directory.
  */
-int walk_parent(struct tree_writer *writer, const char *path, struct node **ret_dir,
-		char ret_name[NAME_MAX + 1], struct snapdrv_error *err);
+int walk_parent(struct tree_writer *writer, const char *path, enum walk_purpose purpose,
+		struct node **ret_dir, char ret_name[NAME_MAX + 1], struct snapdrv_error *err);
 
 /**
  * walk_target() - where the target of a hard link is.
