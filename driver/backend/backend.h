@@ -23,7 +23,8 @@ enum tree_kind {
 /** struct tree_ref - a tree and what the graph knows of it. */
 struct tree_ref {
 	char path[64];	/* relative to layers/ */
-	int root_given; /* its layer says what attributes the root directory has */
+	int root_given;	 /* its layer says what attributes the root directory has */
+	int root_opaque; /* its layer hides all that is below it */
 };
 
 /** struct tree_stack - trees over each other, the topmost first. */

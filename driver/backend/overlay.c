@@ -63,6 +63,8 @@ static int copy_attributes(int from, int to, struct snapdrv_error *err)
 static int set_root(const struct backend *backend, int tree_fd, const struct tree_stack *parents,
 		    struct snapdrv_error *err)
 {
+	static const struct timespec no_time[2];
+
 	for (size_t i = 0; i < parents->count; i++) {
 		cleanup_fd int from = -1;
 
@@ -71,7 +73,8 @@ static int set_root(const struct backend *backend, int tree_fd, const struct tre
 		from = open_inside(backend, backend->layers_fd, parents->trees[i].path, err);
 		return from < 0 ? from : copy_attributes(from, tree_fd, err);
 	}
-	return 0;
+	/* Nobody says: no time, rather than that of the moment. */
+	return futimens(tree_fd, no_time) ? fail_errno(err, "give the root its times") : 0;
 }
 
 static int fill(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
@@ -135,6 +138,16 @@ static void free_lower(struct lower *lower)
 	free(lower->pointers);
 }
 
+/* Whether a tree stands in the stack once more, higher up. */
+static int is_above(const struct tree_stack *stack, size_t index)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (!strcmp(stack->trees[i].path, stack->trees[index].path))
+			return 1;
+	}
+	return 0;
+}
+
 static int make_lower(const struct tree_ref *first, const struct tree_stack *stack,
 		      struct lower *ret_lower, struct snapdrv_error *err)
 {
@@ -146,8 +159,14 @@ static int make_lower(const struct tree_ref *first, const struct tree_stack *sta
 		return fail_memory(err);
 	if (first)
 		ret_lower->names[count++] = inside(first->path, "fs");
-	for (size_t i = 0; i < stack->count; i++)
-		ret_lower->names[count++] = inside(stack->trees[i].path, "fs");
+	for (size_t i = 0; i < stack->count; i++) {
+		/* The kernel takes no directory twice; the upper one hides all that the lower one would show. */
+		if (!is_above(stack, i))
+			ret_lower->names[count++] = inside(stack->trees[i].path, "fs");
+		/* The kernel does not look for an opaque mark on a root. */
+		if (stack->trees[i].root_opaque)
+			break;
+	}
 	for (size_t i = 0; i < count; i++)
 		ret_lower->pointers[i] = ret_lower->names[i].text;
 	ret_lower->count = count;
@@ -161,17 +180,18 @@ static int overlay_mount(const struct backend *backend, const struct tree_ref *t
 	__attribute__((cleanup(free_lower))) struct lower lower = {0};
 	struct dir_name upper = inside(tree->path, "fs"), work = inside(tree->path, "work");
 	struct overlay_mount overlay = {.base_fd = backend->layers_fd};
-	int is_view = kind == TREE_VIEW, ret;
+	int is_view = kind == TREE_VIEW;
+	int ret = make_lower(is_view ? tree : NULL, parents, &lower, err);
 
-	/* A view's own directory carries the root's attributes; not where the topmost layer does. */
-	if (is_view && parents->count > 1 &&
-	    (parents->trees[0].root_given || parents->count == MOUNT_OVERLAY_MAX))
-		is_view = 0;
-	ret = make_lower(is_view ? tree : NULL, parents, &lower, err);
 	if (ret)
 		return ret;
 	overlay.lower = lower.pointers;
 	overlay.n_lower = lower.count;
+	/* A view's own directory carries the root's attributes; at the limit there is no room for it. */
+	if (is_view && lower.count == MOUNT_OVERLAY_MAX + 1) {
+		overlay.lower++;
+		overlay.n_lower--;
+	}
 	if (kind == TREE_ACTIVE) {
 		overlay.upper = upper.text;
 		overlay.work = work.text;
@@ -186,11 +206,12 @@ static int overlay_peek(const struct backend *backend, const struct tree_stack *
 	struct overlay_mount overlay = {.base_fd = backend->layers_fd};
 	int ret;
 
-	if (stack->count == 1)
-		return open_inside(backend, backend->layers_fd, stack->trees[0].path, err);
 	ret = make_lower(NULL, stack, &lower, err);
 	if (ret)
 		return ret;
+	/* The kernel merges two or more. */
+	if (lower.count == 1)
+		return open_inside(backend, backend->layers_fd, stack->trees[0].path, err);
 	overlay.lower = lower.pointers;
 	overlay.n_lower = lower.count;
 	return mount_overlay(&overlay, -1, err);

@@ -79,9 +79,6 @@ static int change_command(json_t *config, const char *key, const char *rest, str
 	}
 	if (!words)
 		return fail(err, SNAPDRV_USAGE, EINVAL, "not UTF-8");
-	/* As docker has it: another entry point makes the old command meaningless. */
-	if (!strcmp(key, "Entrypoint"))
-		json_object_del(config, "Cmd");
 	return json_object_set_new(config, key, words) ? fail_memory(err) : 0;
 }
 

@@ -15,7 +15,8 @@ static int settle_tree(struct units *units, struct unit *unit, struct snapdrv_er
 	struct tree_key key = is_chain ? chain_key(&unit->layer->chain)
 				       : diff_key(&unit->layer->diff);
 	struct tree_record record = {
-		.root_given = unit->staged.root_given,
+		.root_given = unit->staged.draft.ref.root_given,
+		.root_opaque = unit->staged.draft.ref.root_opaque,
 		.bytes = unit->staged.result.bytes,
 		.entries = unit->staged.result.entries,
 	};

@@ -114,6 +114,9 @@ int plan_docker(struct source *source, const char *text, size_t size, struct pla
 	json_array_foreach(json, i, item)
 	{
 		ret = plan_one(source, plans, item, err);
+		if (ret && plans->count && plans->images[plans->count - 1].references.count)
+			fail_within(err, ret, "image %s",
+				    plans->images[plans->count - 1].references.items[0]);
 		if (ret)
 			return fail_within(err, ret, "manifest.json");
 	}

@@ -208,8 +208,7 @@ static int plan_index(struct layout *layout, const json_t *index, const char *re
 	if (depth == INDEX_DEPTH_MAX)
 		return refuse(err, "indexes of indexes, more than %d deep", INDEX_DEPTH_MAX);
 	if (!choose(layout, manifests, &chosen))
-		return fail(err, SNAPDRV_MISSING, ENOENT, "%s: no image for platform %s",
-			    reference ? reference : "index", wanted);
+		return fail(err, SNAPDRV_MISSING, ENOENT, "no image for platform %s", wanted);
 	return plan_descriptor(layout, chosen, reference, depth + 1, err);
 }
 
@@ -331,10 +330,33 @@ static int plan_group(struct layout *layout, const json_t *group, struct snapdrv
 	const char *name = json_string_value(json_object_get(group, "name"));
 	const json_t *manifests = json_object_get(group, "manifests");
 
+	int ret;
+
 	/* One that is alone is meant, whatever it is for. */
 	if (json_array_size(manifests) == 1)
-		return plan_descriptor(layout, json_array_get(manifests, 0), name, 0, err);
-	return plan_index(layout, group, name, 0, err);
+		ret = plan_descriptor(layout, json_array_get(manifests, 0), name, 0, err);
+	else
+		ret = plan_index(layout, group, name, 0, err);
+	return ret && name ? fail_within(err, ret, "image %s", name) : ret;
+}
+
+/* There is one version of the layout; a source without the file is taken for it. */
+static int check_version(struct source *source, struct snapdrv_error *err)
+{
+	cleanup_free char *text = NULL;
+	cleanup_json json_t *json = NULL;
+	const char *version = "";
+	size_t size;
+	int ret = source_document(source, "oci-layout", &text, &size, err);
+
+	if (ret <= 0)
+		return ret;
+	ret = json_parse(text, size, &json, err);
+	if (!ret)
+		ret = json_member_string(json, "imageLayoutVersion", &version, err);
+	if (ret >= 0 && !text_starts(version, "1."))
+		ret = refuse(err, "imageLayoutVersion %s is not known", quote(version).text);
+	return ret < 0 ? fail_within(err, ret, "oci-layout") : 0;
 }
 
 int plan_layout(struct source *source, const char *text, size_t size,
@@ -344,8 +366,11 @@ int plan_layout(struct source *source, const char *text, size_t size,
 	cleanup_json json_t *index = NULL, *groups = json_array();
 	json_t *manifests, *item;
 	size_t i;
-	int ret = json_parse(text, size, &index, err);
+	int ret = check_version(source, err);
 
+	if (ret)
+		return ret;
+	ret = json_parse(text, size, &index, err);
 	if (ret)
 		return fail_within(err, ret, "index.json");
 	ret = json_need(json_member_array(index, "manifests", &manifests, err), "manifests", err);

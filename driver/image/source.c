@@ -115,6 +115,7 @@ void source_close(struct source *source)
 		free(member->name);
 		free(member->link);
 		free(member->text);
+		free(member->refusal);
 	}
 	free(source->members);
 	free(source->name);

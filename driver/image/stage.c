@@ -100,9 +100,9 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 		return ret;
 	staged->is_unpacked = 1;
 	staged->needs_lower = tree_writer_needs_lower(staged->result.writer);
-	staged->root_given = tree_writer_root_given(staged->result.writer);
 	staged->tree_fd = steal_fd(&tree_fd);
-	staged->draft.ref.root_given = staged->root_given;
+	staged->draft.ref.root_given = tree_writer_root_given(staged->result.writer);
+	staged->draft.ref.root_opaque = tree_writer_root_opaque(staged->result.writer);
 	if (!staged->needs_lower)
 		drop_writer(staged);
 	return 0;
@@ -131,36 +131,10 @@ int stage_unpack(struct intake *intake, const struct layer_input *input, const c
 	return 0;
 }
 
-static int read_blob(const struct layer_input *input, int copy_fd, struct unpack_result *ret_result,
-		     struct snapdrv_error *err)
-{
-	struct hasher *hasher = hasher_new(err);
-	cleanup_free char *buffer = malloc(1 << 18);
-	uint64_t size = 0;
-	ssize_t got = 0;
-
-	if (!hasher || !buffer) {
-		hasher_free(hasher);
-		return fail_memory(err);
-	}
-	while ((got = input_fill(input, buffer, 1 << 18, err)) > 0) {
-		hasher_update(hasher, buffer, (size_t)got);
-		size += (uint64_t)got;
-		if (copy_fd < 0)
-			continue;
-		got = content_append(copy_fd, buffer, (size_t)got, err);
-		if (got < 0)
-			break;
-	}
-	if (!got)
-		*ret_result = (struct unpack_result){.blob = hasher_final(hasher), .blob_size = size};
-	hasher_free(hasher);
-	return (int)got;
-}
-
 int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 	       struct staged *ret_staged, struct snapdrv_error *err)
 {
+	struct unpack_request request = {.input = *input, .limits = intake->limits};
 	struct staged staged = {0};
 	cleanup_fd int copy_fd = -1;
 	int ret;
@@ -171,7 +145,8 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 			return copy_fd;
 		staged.has_blob = 1;
 	}
-	ret = read_blob(input, copy_fd, &staged.result, err);
+	request.copy_fd = copy_fd;
+	ret = layer_digest(&request, &staged.result, err);
 	if (ret) {
 		staged_drop(intake, &staged);
 		return ret;

@@ -31,7 +31,6 @@ struct staged {
 	int tree_fd;		      /* kept open while there is a writer */
 	struct unpack_result result;  /* its writer only while something is to be bound */
 	int needs_lower;
-	int root_given;
 	int has_blob;
 	struct store_name blob; /* its file in the session */
 };
@@ -63,9 +62,7 @@ int stage_unpack(struct intake *intake, const struct layer_input *input, const c
 		 uint64_t size, int lower_fd, int copy, struct staged *ret_staged,
 		 struct snapdrv_error *err);
 
-/**
- * stage_blob() - only read a layer: its digest and size, and a copy of it when @copy.
- */
+/** stage_blob() - only read a layer: its digests and sizes, and a copy of it when @copy. */
 int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 	       struct staged *ret_staged, struct snapdrv_error *err);
 

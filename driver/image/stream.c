@@ -257,9 +257,14 @@ int stream_take(struct source *source, struct source_member *member, const struc
 	if (only_blob)
 		return stage_blob(source->intake, &whole, 1, &member->staged, err);
 	ret = run_threads(1, take_layer, &take, err);
-	if (!ret && take.ret)
-		ret = fail(err, take.err.code, take.err.errnum, "%s", take.err.message);
-	return ret ? fail_within(err, ret, "layer %s", quote(member->name).text) : 0;
+	if (ret || !take.ret)
+		return ret;
+	if (take.err.code != SNAPDRV_REFUSED)
+		return fail(err, take.err.code, take.err.errnum, "layer %s: %s",
+			    quote(member->name).text, take.err.message);
+	/* Whose layer it is will be known at the end, and whether anybody wants it. */
+	member->refusal = text_dup(take.err.message, err);
+	return member->refusal ? 0 : -ENOMEM;
 }
 
 int stream_place(struct source *source, struct source_member *member, struct layer_place *ret_place,
@@ -272,6 +277,8 @@ int stream_place(struct source *source, struct source_member *member, struct lay
 
 	if (member->text)
 		return refuse(err, "%s is not a layer", quote(member->name).text);
+	if (member->refusal)
+		return refuse(err, "%s", member->refusal);
 	if (member->is_taken)
 		place.staged = &member->staged;
 	if (place.staged && place.staged->has_blob)

@@ -17,6 +17,7 @@ struct source_member {
 	char *text;	      /* of a stream: a document, with a NUL behind it */
 	struct staged staged; /* of a stream: a layer */
 	int is_taken;	      /* of a stream: `staged` is in use */
+	char *refusal;	      /* of a stream: why this layer cannot be used */
 };
 
 struct source {

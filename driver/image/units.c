@@ -190,7 +190,7 @@ int units_look_up(struct units *units, struct source *source, struct snapdrv_err
 	return ret;
 }
 
-static int check_digests(const struct unit *unit, const struct unpack_result *result, int has_diff,
+static int check_digests(const struct unit *unit, const struct unpack_result *result,
 			 struct snapdrv_error *err)
 {
 	const struct layer_plan *layer = unit->layer;
@@ -200,7 +200,7 @@ static int check_digests(const struct unit *unit, const struct unpack_result *re
 			      (unsigned long long)result->blob_size, (unsigned long long)layer->size);
 	if (layer->has_blob && !digest_equal(&result->blob, &layer->blob))
 		return refuse(err, "its content is %s", digest_format(&result->blob).text);
-	if (has_diff && !digest_equal(&result->diff, &layer->diff))
+	if (!digest_equal(&result->diff, &layer->diff))
 		return refuse(err, "its DiffID is %s where the config says %s",
 			      digest_format(&result->diff).text, digest_format(&layer->diff).text);
 	return 0;
@@ -243,7 +243,7 @@ static int unpack_again(struct units *units, struct unit *unit, int lower_fd, st
 				   "it: load it from a file, or without discarding blobs");
 	ret = stage_place(units->intake, &unit->place, "", lower_fd, 0, &again, err);
 	if (!ret)
-		ret = check_digests(unit, &again.result, 1, err);
+		ret = check_digests(unit, &again.result, err);
 	if (ret) {
 		staged_drop(units->intake, &again);
 		return ret;
@@ -305,7 +305,7 @@ static int read_unit(struct units *units, struct unit *unit, struct snapdrv_erro
 	}
 	if (ret)
 		return ret;
-	return check_digests(unit, &unit->staged.result, unit->staged.is_unpacked, err);
+	return check_digests(unit, &unit->staged.result, err);
 }
 
 /* Whether the tree that is there for the twin does for this one, and nothing has to be read for a blob. */

@@ -65,11 +65,31 @@ struct layer {
 	struct apply_count count;
 };
 
-static const char *last_name(const char *path)
+/* Without the slashes that a directory's name may end in. */
+static size_t name_length(const char *path)
 {
-	const char *slash = strrchr(path, '/');
+	size_t length = strlen(path);
 
-	return slash ? slash + 1 : path;
+	while (length && path[length - 1] == '/')
+		length--;
+	return length;
+}
+
+static size_t last_name(const char *path, size_t length)
+{
+	while (length && path[length - 1] != '/')
+		length--;
+	return length;
+}
+
+/* AUFS's own files: `.wh..wh.*` as any part of a name. */
+static int is_aufs(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, aufs_prefix)); at++) {
+		if (at == path || at[-1] == '/')
+			return 1;
+	}
+	return 0;
 }
 
 static int add_xattr(struct xattr_list *list, const char *name, const void *value, size_t size,
@@ -219,27 +239,25 @@ static int send_entry(struct layer *layer, struct archive_entry *entry, const ch
 /* Return: 1 it was a whiteout of some kind, 0 it was not, or a negative errno value. */
 static int send_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
 {
-	const char *name = last_name(path);
-	size_t dir_length = (size_t)(name - path);
-	cleanup_free char *target = NULL;
+	size_t length = name_length(path), start = last_name(path, length);
+	cleanup_free char *target = strndup(path, length);
+	char *name = target + start;
 	int ret;
 
-	if (!text_starts(name, whiteout_prefix))
-		return 0;
-	if (text_starts(name, aufs_prefix) && strcmp(name, opaque_name))
-		return 1;
-	target = strdup(path);
 	if (!target)
 		return fail_memory(err);
 	if (!strcmp(name, opaque_name)) {
-		target[dir_length] = '\0';
+		*name = '\0';
 		ret = sink->ops->opaque(sink, target, err);
 		return ret ? ret : 1;
 	}
-	name += strlen(whiteout_prefix);
+	if (is_aufs(target))
+		return 1;
+	if (!text_starts(name, whiteout_prefix))
+		return 0;
+	memmove(name, name + strlen(whiteout_prefix), strlen(name + strlen(whiteout_prefix)) + 1);
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
 		return refuse(err, "whiteout of %s, which is no name", quote(name).text);
-	strcpy(target + dir_length, name);
 	ret = sink->ops->whiteout(sink, target, err);
 	return ret ? ret : 1;
 }
@@ -251,6 +269,9 @@ static int apply_entry(struct layer *layer, struct archive_entry *entry, struct 
 
 	if (!path)
 		return refuse(err, "entry without a name");
+	if (layer->feed.is_padded &&
+	    (uint64_t)archive_filter_bytes(layer->archive, 0) > layer->feed.total)
+		return refuse(err, "truncated archive");
 	ret = send_whiteout(layer->sink, path, err);
 	if (!ret)
 		ret = send_entry(layer, entry, path, err);

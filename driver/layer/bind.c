@@ -119,7 +119,7 @@ static int bind_directory(struct tree_writer *writer, struct node *node, int low
 	if (!path)
 		return -ENOMEM;
 	from = lower_fd < 0 ? -ENOENT
-			    : resolve_open_beneath(lower_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+			    : resolve_open_beneath(lower_fd, path, O_RDONLY | O_DIRECTORY);
 	if (from == -ELOOP && writer->lower_fd < 0)
 		return 1;
 	if (!(node->flags & NODE_WANTED) && (from == -ENOENT || from == -ELOOP || from == -ENOTDIR))
@@ -176,7 +176,7 @@ static int bind_whiteouts(struct tree_writer *writer, struct node *node, int low
 	if (!path)
 		return -ENOMEM;
 	if (lower_fd >= 0 && node_sees_lower(node)) {
-		from = resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+		from = resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY);
 		if (from >= 0)
 			return 0;
 	}

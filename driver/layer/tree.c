@@ -249,8 +249,11 @@ static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, file->mtime};
 	cleanup_fd int fd = steal_fd(&writer->file_fd);
 
-	if (writer->file_written < file->size && ftruncate(fd, (off_t)file->size))
+	if (writer->file_written < file->size && ftruncate(fd, (off_t)file->size)) {
+		if (errno == EFBIG)
+			return refuse(err, "larger than any file of this filesystem");
 		return fail_errno(err, "set the size of the file");
+	}
 	if ((file->uid || file->gid) && fchown(fd, file->uid, file->gid))
 		return fail_errno(err, "set the owner");
 	if (file->mode & SPECIAL_BITS && fchmod(fd, file->mode & 07777))
@@ -496,6 +499,11 @@ struct tree_sink *tree_writer_sink(struct tree_writer *writer)
 int tree_writer_root_given(const struct tree_writer *writer)
 {
 	return !!(writer->nodes.root->flags & NODE_GIVEN);
+}
+
+int tree_writer_root_opaque(const struct tree_writer *writer)
+{
+	return !!(writer->nodes.root->flags & NODE_OPAQUE);
 }
 
 void tree_writer_free(struct tree_writer *writer)

@@ -50,6 +50,9 @@ int tree_writer_needs_lower(const struct tree_writer *writer);
 /** tree_writer_root_given() - after the end: whether the layer had an entry for the root directory. */
 int tree_writer_root_given(const struct tree_writer *writer);
 
+/** tree_writer_root_opaque() - after the end: whether the layer hides all that is below it. */
+int tree_writer_root_opaque(const struct tree_writer *writer);
+
 /**
  * tree_writer_bind() - settle what depends on the lower layers.
  * @lower_fd: the merged lower layers, or -1 when there are none.

@@ -197,6 +197,52 @@ static int run(struct pipeline *line, struct tree_writer *writer, struct apply_c
 	return ret;
 }
 
+static int hash_all(struct pipeline *line, struct snapdrv_error *err)
+{
+	const struct layer_input input = {.read = take_input, .context = line};
+	cleanup_inflater struct inflater *inflater = NULL;
+	cleanup_free unsigned char *buffer = malloc(RING_BUFFER_SIZE);
+	int ret = buffer ? inflater_new(&input, &inflater, err) : fail_memory(err);
+	ssize_t got = 0;
+
+	if (ret)
+		return ret;
+	line->blob_is_plain = inflater_is_plain(inflater);
+	while ((got = inflater_read(inflater, buffer, RING_BUFFER_SIZE, err)) > 0) {
+		hasher_update(line->diff_hasher, buffer, (size_t)got);
+		line->made += (uint64_t)got;
+		ret = check_limits(line, err);
+		if (ret)
+			return ret;
+	}
+	return got < 0 ? (int)got : drain_input(line, err);
+}
+
+static struct unpack_result finish(struct pipeline *line)
+{
+	struct unpack_result result = {
+		.blob_size = line->taken,
+		.diff = hasher_final(line->diff_hasher),
+		.size = line->made,
+	};
+
+	result.blob = line->blob_is_plain ? result.diff : hasher_final(line->blob_hasher);
+	return result;
+}
+
+int layer_digest(const struct unpack_request *request, struct unpack_result *ret_result,
+		 struct snapdrv_error *err)
+{
+	cleanup_hasher struct hasher *blob_hasher = hasher_new(err), *diff_hasher = hasher_new(err);
+	struct pipeline line = {.request = request, .blob_hasher = blob_hasher,
+				.diff_hasher = diff_hasher};
+	int ret = blob_hasher && diff_hasher ? hash_all(&line, err) : -ENOMEM;
+
+	if (!ret)
+		*ret_result = finish(&line);
+	return ret;
+}
+
 int layer_unpack(const struct unpack_request *request, struct unpack_result *ret_result,
 		 struct snapdrv_error *err)
 {
@@ -218,14 +264,9 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 	ring_done(&line.ring);
 	if (ret)
 		return ret;
-	*ret_result = (struct unpack_result){
-		.blob_size = line.taken,
-		.diff = hasher_final(diff_hasher),
-		.size = line.made,
-		.entries = count.entries,
-		.bytes = count.bytes,
-	};
-	ret_result->blob = line.blob_is_plain ? ret_result->diff : hasher_final(blob_hasher);
+	*ret_result = finish(&line);
+	ret_result->entries = count.entries;
+	ret_result->bytes = count.bytes;
 	ret_result->writer = steal_ptr(&writer);
 	return 0;
 }

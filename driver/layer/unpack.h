@@ -55,4 +55,11 @@ struct unpack_result {
 int layer_unpack(const struct unpack_request *request, struct unpack_result *ret_result,
 		 struct snapdrv_error *err);
 
+/**
+ * layer_digest() - only read a layer: what layer_unpack() finds out about digests and sizes.
+ * @request: tree_fd and lower_fd are not looked at. @ret_result: without a writer.
+ */
+int layer_digest(const struct unpack_request *request, struct unpack_result *ret_result,
+		 struct snapdrv_error *err);
+
 #endif

@@ -73,6 +73,7 @@ void draft_drop(struct graph *graph, struct draft *draft);
 struct tree_record {
 	int64_t id;
 	int root_given;
+	int root_opaque;
 	uint64_t bytes;
 	uint64_t entries;
 };
@@ -81,7 +82,7 @@ struct tree_record {
  * draft_publish() - within store_begin(): make a draft a tree of the store. When the change is
  * committed the draft is none any more: draft_forget() it.
  * @key:    what the tree is found by, or NULL for one that is not shared.
- * @record: bytes, entries and root_given; the id is set.
+ * @record: what is known of it; the id is set.
  */
 int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 		  struct tree_record *record, struct snapdrv_error *err);

@@ -82,7 +82,7 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot, struct 
 		" SELECT id, parent, tree, 0 FROM snapshot WHERE id = ?"
 		" UNION ALL SELECT s.id, s.parent, s.tree, level + 1 FROM snapshot s, chain"
 		" WHERE s.id = chain.parent)"
-		"SELECT tree.id, tree.root_given FROM chain JOIN tree ON tree.id = chain.tree"
+		"SELECT tree.id, tree.root_given, tree.root_opaque FROM chain JOIN tree ON tree.id = chain.tree"
 		" ORDER BY level DESC",
 		"i", snapshot->id);
 	cleanup_stack struct tree_stack stack = {0};
@@ -92,7 +92,8 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot, struct 
 		return -EIO;
 	while ((ret = query_next(query, err)) == 1) {
 		struct tree_record record = {.id = query_int(query, 0),
-					     .root_given = (int)query_int(query, 1)};
+					     .root_given = (int)query_int(query, 1),
+					     .root_opaque = (int)query_int(query, 2)};
 		struct tree_ref ref = tree_ref_of(&record);
 
 		ret = stack_push(&stack, &ref, err);

@@ -60,7 +60,8 @@ void draft_drop(struct graph *graph, struct draft *draft)
 
 struct tree_ref tree_ref_of(const struct tree_record *record)
 {
-	struct tree_ref ref = {.root_given = record->root_given};
+	struct tree_ref ref = {.root_given = record->root_given,
+			       .root_opaque = record->root_opaque};
 
 	snprintf(ref.path, sizeof(ref.path), "%lld", (long long)record->id);
 	return ref;
@@ -71,9 +72,10 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 {
 	struct store *store = &graph->store;
 	int ret = db_run(store->db, err,
-			 "INSERT INTO tree(key, root_given, bytes, entries) VALUES(?, ?, ?, ?)", "siii",
-			 key, (int64_t)record->root_given, (int64_t)record->bytes,
-			 (int64_t)record->entries);
+			 "INSERT INTO tree(key, root_given, root_opaque, bytes, entries)"
+			 " VALUES(?, ?, ?, ?, ?)",
+			 "siiii", key, (int64_t)record->root_given, (int64_t)record->root_opaque,
+			 (int64_t)record->bytes, (int64_t)record->entries);
 
 	if (ret < 0)
 		return ret;
@@ -92,13 +94,14 @@ static int read_record(struct query *query, struct tree_record *ret_record,
 	*ret_record = (struct tree_record){
 		.id = query_int(query, 0),
 		.root_given = (int)query_int(query, 1),
-		.bytes = (uint64_t)query_int(query, 2),
-		.entries = (uint64_t)query_int(query, 3),
+		.root_opaque = (int)query_int(query, 2),
+		.bytes = (uint64_t)query_int(query, 3),
+		.entries = (uint64_t)query_int(query, 4),
 	};
 	return 1;
 }
 
-#define COLUMNS "SELECT id, root_given, bytes, entries FROM tree "
+#define COLUMNS "SELECT id, root_given, root_opaque, bytes, entries FROM tree "
 
 int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
 	      struct snapdrv_error *err)

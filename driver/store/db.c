@@ -101,7 +101,7 @@ int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
 		ret = bring_up_to_date(db, err);
 	if (ret) {
 		db_close(db);
-		return ret;
+		return fail_within(err, ret, "%s", path);
 	}
 	*ret_db = db;
 	return 0;

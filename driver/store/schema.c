@@ -9,10 +9,10 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	/*
 	 * A directory layers/ID of the backend. key: the DiffID of a layer that needs nothing of its
 	 * parents, the ChainID of one that does, NULL for a container's own layer. root_given: the layer
-	 * says what attributes the root directory has. bytes, entries: counted when it was unpacked.
+	 * says what attributes the root directory has. root_opaque: it hides all that is below. bytes, entries: counted when it was unpacked.
 	 */
 	"CREATE TABLE tree(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE,"
-	" root_given INTEGER NOT NULL, bytes INTEGER NOT NULL, entries INTEGER NOT NULL);"
+	" root_given INTEGER NOT NULL, root_opaque INTEGER NOT NULL, bytes INTEGER NOT NULL, entries INTEGER NOT NULL);"
 
 	/*
 	 * A node of the graph. name: the ChainID of an image's layer, "container/NAME" of a container.

@@ -75,7 +75,8 @@ static int open_all(struct store *store, const char *root, struct snapdrv_error 
 	if (ret)
 		return ret;
 	db_path = text_format(err, "%s/snapdrv.db", store->root);
-	return db_path ? db_open(db_path, &store->db, err) : -ENOMEM;
+	ret = db_path ? db_open(db_path, &store->db, err) : -ENOMEM;
+	return ret;
 }
 
 int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err)
