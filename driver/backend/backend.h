@@ -3,8 +3,8 @@
  * Backends: how a tree of files over other trees is made, frozen, mounted and dropped. A new backend is
  * one file and one line in the table of backend.c.
  *
- * A tree is a directory, in layers/ or, while it is made, in a session of staging/. What is inside is
- * the backend's own business. Paths of trees are relative to layers/: "12", "../staging/SESSION/0".
+ * A tree is a directory, in layers/ or active/ or, while it is made, in a session of staging/. What is
+ * inside is the backend's own business. Paths of trees are relative to layers/: "12", "../active/13".
  */
 #ifndef BACKEND_BACKEND_H
 #define BACKEND_BACKEND_H

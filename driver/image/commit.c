@@ -11,12 +11,13 @@
 static int settle_tree(struct units *units, struct unit *unit, struct snapdrv_error *err)
 {
 	struct graph *graph = units->intake->graph;
-	int is_chain = unit->staged.is_unpacked && unit->staged.needs_lower;
+	int is_chain = unit->staged.is_unpacked && unit->staged.is_tied;
 	struct tree_key key = is_chain ? chain_key(&unit->layer->chain)
 				       : diff_key(&unit->layer->diff);
 	struct tree_record record = {
 		.root_given = unit->staged.draft.ref.root_given,
 		.root_opaque = unit->staged.draft.ref.root_opaque,
+		.needs_look = unit->staged.needs_lower && !is_chain,
 		.bytes = unit->staged.result.bytes,
 		.entries = unit->staged.result.entries,
 	};

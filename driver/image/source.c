@@ -187,6 +187,8 @@ int source_document(struct source *source, const char *name, char **ret_data, si
 		return ret;
 	if (!source->is_stream)
 		return read_range(source->fd, member->offset, member->size, ret_data, ret_size, err);
+	if (member->refusal)
+		return refuse(err, "%s", member->refusal);
 	if (!member->text)
 		return refuse(err, "%s is not a document", quote(name).text);
 	*ret_data = malloc(member->size + 1);

@@ -183,8 +183,10 @@ int stage_bind(struct staged *staged, int lower_fd, struct snapdrv_error *err)
 {
 	int ret = tree_writer_bind(staged->result.writer, lower_fd, err);
 
-	if (!ret)
+	if (!ret) {
+		staged->is_tied = tree_writer_is_tied(staged->result.writer);
 		drop_writer(staged);
+	}
 	return ret;
 }
 

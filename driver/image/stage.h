@@ -30,7 +30,8 @@ struct staged {
 	struct draft draft;
 	int tree_fd;		      /* kept open while there is a writer */
 	struct unpack_result result;  /* its writer only while something is to be bound */
-	int needs_lower;
+	int needs_lower; /* there is something to bind, or was */
+	int is_tied;	 /* bound in a way that fits only these lower layers */
 	int has_blob;
 	struct store_name blob; /* its file in the session */
 };

@@ -170,9 +170,10 @@ static int take_document(struct source *source, struct source_member *member,
 {
 	ssize_t got;
 
-	if (member->size > JSON_DOCUMENT_MAX)
-		return refuse(err, "%s has more than %u bytes", quote(member->name).text,
-			      JSON_DOCUMENT_MAX);
+	if (member->size > JSON_DOCUMENT_MAX) {
+		member->refusal = text_format(err, "more than %u bytes", JSON_DOCUMENT_MAX);
+		return member->refusal ? 0 : -ENOMEM;
+	}
 	source->documents += member->size;
 	if (source->documents > DOCUMENTS_MAX)
 		return refuse(err, "more than %u bytes of documents", DOCUMENTS_MAX);

@@ -111,7 +111,8 @@ static int look_up(struct units *units, struct unit *unit, struct snapdrv_error 
 		unit->has_tree = 1;
 	} else if (!found) {
 		found = tree_find(graph, diff_key(&unit->layer->diff).text, &unit->tree, err);
-		unit->has_tree = found == 1;
+		/* One that needs a look is unpacked again: if it turns out the same, it is shared. */
+		unit->has_tree = found == 1 && !unit->tree.needs_look;
 	}
 	if (found < 0)
 		return found;

@@ -41,7 +41,7 @@ int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err);
 
 /**
  * file_remove_tree() - remove a file or a whole directory below a descriptor.
- * @dir_fd: the directory that holds it. @name: no slash in it.
+ * @dir_fd: the directory that holds it. @name: its name there, or a path that is to be trusted.
  *
  * Nothing there is no error. Symlinks are removed, never followed. Holds at most some dozens of
  * descriptors, however deep the tree. Goes on after a failure and returns the first one.

@@ -44,18 +44,6 @@ int mount_bind_read_only(int source_fd, int target_fd, struct snapdrv_error *err
 	return 0;
 }
 
-int mount_remove(const char *path, struct snapdrv_error *err)
-{
-	cleanup_free char *holder = NULL;
-
-	if (!umount2(path, UMOUNT_NOFOLLOW) || errno == EINVAL || errno == ENOENT)
-		return 0;
-	if (errno != EBUSY)
-		return fail_errno(err, "unmount");
-	holder = mount_holder(path);
-	return fail(err, SNAPDRV_BUSY, EBUSY, "in use: %s", holder ? holder : "by an unknown process");
-}
-
 static int is_below(const char *path, const char *top)
 {
 	size_t length = strlen(top);
@@ -103,6 +91,12 @@ static char *mount_on_top(const char *path)
 	return NULL;
 }
 
+/* What a process may use: the mount on a path, and the device of the filesystem that is mounted. */
+struct used {
+	const char *path;
+	dev_t device;
+};
+
 static int link_is_below(int dir_fd, const char *name, const char *path)
 {
 	char target[PATH_MAX];
@@ -114,16 +108,24 @@ static int link_is_below(int dir_fd, const char *name, const char *path)
 	return is_below(target, path);
 }
 
-static const char *process_use(int process_fd, const char *path)
+static const char *has_root_on(int process_fd, const struct used *used)
 {
+	struct stat st;
+
+	if (!fstatat(process_fd, "root", &st, 0) && st.st_dev == used->device)
+		return "has its root in it";
+	return NULL;
+}
+
+static const char *uses(int process_fd, const struct used *used)
+{
+	const char *path = used->path;
 	cleanup_dir DIR *dir = NULL;
 	struct dirent *entry;
 	int fd;
 
 	if (link_is_below(process_fd, "cwd", path))
 		return "has its working directory in it";
-	if (link_is_below(process_fd, "root", path))
-		return "has its root in it";
 	if (link_is_below(process_fd, "exe", path))
 		return "runs a program from it";
 	fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -135,11 +137,17 @@ static const char *process_use(int process_fd, const char *path)
 	return NULL;
 }
 
-static char *process_holder(const char *path)
+static char *find_process(const char *path,
+			  const char *(*question)(int process_fd, const struct used *used))
 {
 	cleanup_dir DIR *proc = opendir("/proc");
+	struct used used = {.path = path};
 	struct dirent *entry;
+	struct stat st;
 
+	if (lstat(path, &st))
+		return NULL;
+	used.device = st.st_dev;
 	while (proc && (entry = readdir(proc))) {
 		char name[32] = "?", *text = NULL;
 		cleanup_fd int process_fd = -1, comm_fd = -1;
@@ -149,7 +157,7 @@ static char *process_holder(const char *path)
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
 			continue;
 		process_fd = openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		use = process_fd < 0 ? NULL : process_use(process_fd, path);
+		use = process_fd < 0 ? NULL : question(process_fd, &used);
 		if (!use)
 			continue;
 		comm_fd = openat(process_fd, "comm", O_RDONLY | O_CLOEXEC);
@@ -167,5 +175,19 @@ char *mount_holder(const char *path)
 {
 	char *holder = mount_on_top(path);
 
-	return holder ? holder : process_holder(path);
+	return holder ? holder : find_process(path, uses);
+}
+
+int mount_remove(const char *path, struct snapdrv_error *err)
+{
+	/* A runtime's container has the mount in a namespace of its own: umount(2) here would not mind. */
+	cleanup_free char *holder = find_process(path, has_root_on);
+
+	if (!holder && (!umount2(path, UMOUNT_NOFOLLOW) || errno == EINVAL || errno == ENOENT))
+		return 0;
+	if (!holder && errno != EBUSY)
+		return fail_errno(err, "unmount");
+	if (!holder)
+		holder = mount_holder(path);
+	return fail(err, SNAPDRV_BUSY, EBUSY, "in use: %s", holder ? holder : "by an unknown process");
 }

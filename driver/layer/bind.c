@@ -107,6 +107,11 @@ int tree_writer_needs_lower(const struct tree_writer *writer)
 	return 0;
 }
 
+int tree_writer_is_tied(const struct tree_writer *writer)
+{
+	return writer->is_tied;
+}
+
 /* A directory that only the lower layers describe: it is to look as it does there. */
 static int bind_directory(struct tree_writer *writer, struct node *node, int lower_fd,
 			  struct snapdrv_error *err)
@@ -118,6 +123,7 @@ static int bind_directory(struct tree_writer *writer, struct node *node, int low
 
 	if (!path)
 		return -ENOMEM;
+	writer->is_tied = 1;
 	from = lower_fd < 0 ? -ENOENT
 			    : resolve_open_beneath(lower_fd, path, O_RDONLY | O_DIRECTORY);
 	if (from == -ELOOP && writer->lower_fd < 0)
@@ -180,6 +186,7 @@ static int bind_whiteouts(struct tree_writer *writer, struct node *node, int low
 		if (from >= 0)
 			return 0;
 	}
+	writer->is_tied = 1;
 	fd = node_fd(&writer->nodes, node, err);
 	if (fd < 0)
 		return fd;
@@ -281,6 +288,7 @@ static int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct 
 
 	if (ret <= 0)
 		return ret;
+	writer->is_tied = 1;
 	at = lower_fd < 0 ? -ENOENT
 			  : resolve_open_beneath(lower_fd, link->target, O_PATH | O_NOFOLLOW);
 	/* A symlink on the way: with the lower layers in view it was followed when the entry came. */

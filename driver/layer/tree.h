@@ -44,8 +44,11 @@ struct tree_sink *tree_writer_sink(struct tree_writer *writer);
  */
 int tree_writer_end(struct tree_writer *writer, struct snapdrv_error *err);
 
-/** tree_writer_needs_lower() - after the end: whether the tree depends on the layers below it. */
+/** tree_writer_needs_lower() - after the end: whether there is anything to bind. */
 int tree_writer_needs_lower(const struct tree_writer *writer);
+
+/** tree_writer_is_tied() - after binding: whether the tree would be another one over other layers. */
+int tree_writer_is_tied(const struct tree_writer *writer);
 
 /** tree_writer_root_given() - after the end: whether the layer had an entry for the root directory. */
 int tree_writer_root_given(const struct tree_writer *writer);

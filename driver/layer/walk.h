@@ -29,6 +29,7 @@ struct tree_writer {
 	uint64_t file_written;		    /* the end of what was written so far */
 	struct pending_link *links;
 	size_t n_links;
+	int is_tied; /* binding made the tree depend on these lower layers */
 };
 
 /** enum walk_purpose - what a name is resolved for. */

@@ -190,7 +190,8 @@ static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
 {
 	struct store *store = &graph->store;
 	const struct stray_search searches[] = {
-		{store->layers_fd, "SELECT 1 FROM tree WHERE id = ?", ""},
+		{store->layers_fd, "SELECT 1 FROM tree WHERE id = ? AND key IS NOT NULL", ""},
+		{store->active_fd, "SELECT 1 FROM tree WHERE id = ? AND key IS NULL", ""},
 		{store->content_fd, "SELECT 1 FROM blob WHERE digest = ?", "sha256:"},
 		{store->containers_fd, "SELECT 1 FROM container WHERE name = ?", ""},
 	};

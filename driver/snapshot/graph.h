@@ -72,8 +72,10 @@ void draft_drop(struct graph *graph, struct draft *draft);
 /** struct tree_record - a tree's row. */
 struct tree_record {
 	int64_t id;
+	int is_active; /* of a container, in active/; otherwise it is shared, in layers/ */
 	int root_given;
 	int root_opaque;
+	int needs_look; /* it holds whiteouts: over other layers it has to be seen whether they fit */
 	uint64_t bytes;
 	uint64_t entries;
 };
@@ -137,7 +139,7 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int tar
 
 /** struct doomed - trees that have no row any more, to be removed when the change is committed. */
 struct doomed {
-	int64_t *trees;
+	struct tree_record *trees;
 	size_t count;
 };
 

@@ -82,7 +82,7 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot, struct 
 		" SELECT id, parent, tree, 0 FROM snapshot WHERE id = ?"
 		" UNION ALL SELECT s.id, s.parent, s.tree, level + 1 FROM snapshot s, chain"
 		" WHERE s.id = chain.parent)"
-		"SELECT tree.id, tree.root_given, tree.root_opaque FROM chain JOIN tree ON tree.id = chain.tree"
+		"SELECT tree.id, tree.root_given, tree.root_opaque, key IS NULL FROM chain JOIN tree ON tree.id = chain.tree"
 		" ORDER BY level DESC",
 		"i", snapshot->id);
 	cleanup_stack struct tree_stack stack = {0};
@@ -93,7 +93,8 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot, struct 
 	while ((ret = query_next(query, err)) == 1) {
 		struct tree_record record = {.id = query_int(query, 0),
 					     .root_given = (int)query_int(query, 1),
-					     .root_opaque = (int)query_int(query, 2)};
+					     .root_opaque = (int)query_int(query, 2),
+					     .is_active = (int)query_int(query, 3)};
 		struct tree_ref ref = tree_ref_of(&record);
 
 		ret = stack_push(&stack, &ref, err);
@@ -121,14 +122,15 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int tar
 					 target_fd, err);
 }
 
-static int doom(struct doomed *doomed, int64_t tree, struct snapdrv_error *err)
+static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct snapdrv_error *err)
 {
-	int64_t *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));
+	struct tree_record *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));
 
 	if (!trees)
 		return fail_memory(err);
 	doomed->trees = trees;
-	trees[doomed->count++] = tree;
+	trees[doomed->count++] = (struct tree_record){.id = snapshot->tree,
+						      .is_active = snapshot->kind != TREE_LAYER};
 	return 0;
 }
 
@@ -147,7 +149,7 @@ int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed, str
 		ret = db_run(graph->store.db, err, "DELETE FROM tree WHERE id = ?", "i",
 			     snapshot.tree);
 		if (ret > 0)
-			ret = doom(doomed, snapshot.tree, err);
+			ret = doom(doomed, &snapshot, err);
 		if (ret < 0 && ret != -EBUSY)
 			return ret;
 		id = snapshot.parent;
@@ -158,10 +160,8 @@ int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed, str
 void doomed_drop(struct graph *graph, struct doomed *doomed)
 {
 	for (size_t i = 0; i < doomed->count; i++) {
-		struct tree_record record = {.id = doomed->trees[i]};
-
 		graph->backend.ops->drop(&graph->backend, graph->store.layers_fd,
-					 tree_ref_of(&record).path, NULL);
+					 tree_ref_of(&doomed->trees[i]).path, NULL);
 	}
 	free(doomed->trees);
 	*doomed = (struct doomed){0};

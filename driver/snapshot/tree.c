@@ -63,7 +63,8 @@ struct tree_ref tree_ref_of(const struct tree_record *record)
 	struct tree_ref ref = {.root_given = record->root_given,
 			       .root_opaque = record->root_opaque};
 
-	snprintf(ref.path, sizeof(ref.path), "%lld", (long long)record->id);
+	snprintf(ref.path, sizeof(ref.path), "%s%lld", record->is_active ? "../active/" : "",
+		 (long long)record->id);
 	return ref;
 }
 
@@ -71,17 +72,20 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 		  struct tree_record *record, struct snapdrv_error *err)
 {
 	struct store *store = &graph->store;
+	char name[24];
 	int ret = db_run(store->db, err,
-			 "INSERT INTO tree(key, root_given, root_opaque, bytes, entries)"
-			 " VALUES(?, ?, ?, ?, ?)",
-			 "siiii", key, (int64_t)record->root_given, (int64_t)record->root_opaque,
-			 (int64_t)record->bytes, (int64_t)record->entries);
+			 "INSERT INTO tree(key, root_given, root_opaque, needs_look, bytes, entries)"
+			 " VALUES(?, ?, ?, ?, ?, ?)",
+			 "siiiii", key, (int64_t)record->root_given, (int64_t)record->root_opaque,
+			 (int64_t)record->needs_look, (int64_t)record->bytes, (int64_t)record->entries);
 
 	if (ret < 0)
 		return ret;
 	record->id = db_last_id(store->db);
+	record->is_active = !key;
 	draft->is_published = 1;
-	return store_move(store, draft->name.text, store->layers_fd, tree_ref_of(record).path, err);
+	snprintf(name, sizeof(name), "%lld", (long long)record->id);
+	return store_move(store, draft->name.text, key ? store->layers_fd : store->active_fd, name, err);
 }
 
 static int read_record(struct query *query, struct tree_record *ret_record,
@@ -97,11 +101,13 @@ static int read_record(struct query *query, struct tree_record *ret_record,
 		.root_opaque = (int)query_int(query, 2),
 		.bytes = (uint64_t)query_int(query, 3),
 		.entries = (uint64_t)query_int(query, 4),
+		.is_active = (int)query_int(query, 5),
+		.needs_look = (int)query_int(query, 6),
 	};
 	return 1;
 }
 
-#define COLUMNS "SELECT id, root_given, root_opaque, bytes, entries FROM tree "
+#define COLUMNS "SELECT id, root_given, root_opaque, bytes, entries, key IS NULL, needs_look FROM tree "
 
 int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
 	      struct snapdrv_error *err)

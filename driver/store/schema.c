@@ -7,12 +7,14 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 
 	/*
-	 * A directory layers/ID of the backend. key: the DiffID of a layer that needs nothing of its
+	 * A directory of the backend: layers/ID, or active/ID where there is no key. key: the DiffID of a layer that needs nothing of its
 	 * parents, the ChainID of one that does, NULL for a container's own layer. root_given: the layer
-	 * says what attributes the root directory has. root_opaque: it hides all that is below. bytes, entries: counted when it was unpacked.
+	 * says what attributes the root directory has. root_opaque: it hides all that is below. needs_look: its
+	 * whiteouts fit the layers that it was unpacked over; over others that has to be seen. bytes, entries: counted when it was unpacked.
 	 */
 	"CREATE TABLE tree(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE,"
-	" root_given INTEGER NOT NULL, root_opaque INTEGER NOT NULL, bytes INTEGER NOT NULL, entries INTEGER NOT NULL);"
+	" root_given INTEGER NOT NULL, root_opaque INTEGER NOT NULL, needs_look INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, entries INTEGER NOT NULL);"
 
 	/*
 	 * A node of the graph. name: the ChainID of an image's layer, "container/NAME" of a container.

@@ -54,6 +54,8 @@ static int open_dirs(struct store *store, struct snapdrv_error *err)
 	if (!ret)
 		ret = open_made_dir(store->root_fd, "layers", &store->layers_fd, err);
 	if (!ret)
+		ret = open_made_dir(store->root_fd, "active", &store->active_fd, err);
+	if (!ret)
 		ret = open_made_dir(store->root_fd, "containers", &store->containers_fd, err);
 	if (!ret)
 		ret = open_made_dir(store->root_fd, "staging", &store->staging_fd, err);
@@ -81,8 +83,8 @@ static int open_all(struct store *store, const char *root, struct snapdrv_error 
 
 int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err)
 {
-	struct store store = {.root_fd = -1, .content_fd = -1, .layers_fd = -1, .containers_fd = -1,
-			      .staging_fd = -1, .lock_fd = -1, .session_fd = -1};
+	struct store store = {.root_fd = -1, .content_fd = -1, .layers_fd = -1, .active_fd = -1,
+			      .containers_fd = -1, .staging_fd = -1, .lock_fd = -1, .session_fd = -1};
 	int ret = open_all(&store, root, err);
 
 	if (ret) {
@@ -111,6 +113,7 @@ void store_close(struct store *store)
 	close_fd(&store->session_fd);
 	close_fd(&store->content_fd);
 	close_fd(&store->layers_fd);
+	close_fd(&store->active_fd);
 	close_fd(&store->containers_fd);
 	close_fd(&store->staging_fd);
 	close_fd(&store->lock_fd);

@@ -12,7 +12,8 @@
  *
  *   snapdrv.db            the database: what has no row here does not exist
  *   content/sha256/HEX    blobs
- *   layers/ID             trees of the backend, by the id of their row in `tree`
+ *   layers/ID             read-only trees of the backend, by the id of their row in `tree`
+ *   active/ID             trees of containers, likewise
  *   containers/NAME       a container's rootfs/, the mount point
  *   staging/SESSION       what a process is working on; its lock tells whether that process lives
  *   locks/store           byte ranges, see store/lock.h
@@ -22,6 +23,7 @@ struct store {
 	int root_fd;
 	int content_fd; /* content/sha256 */
 	int layers_fd;
+	int active_fd;
 	int containers_fd;
 	int staging_fd;
 	int lock_fd;

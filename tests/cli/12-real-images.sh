@@ -40,8 +40,8 @@ by_buildah() {
 	source=$(real "$1")
 	# umoci reads layouts only; skopeo makes one of the archive.
 	case $1 in
-	*-oci) skopeo --insecure-policy copy -q "oci-archive:$source" oci:want:latest ;;
-	*) skopeo --insecure-policy copy -q "docker-archive:$source" oci:want:latest ;;
+	*-oci) skopeo --insecure-policy --tmpdir "$CASE" copy -q "oci-archive:$source" oci:want:latest ;;
+	*) skopeo --insecure-policy --tmpdir "$CASE" copy -q "docker-archive:$source" oci:want:latest ;;
 	esac
 	umoci_tree want:latest tree
 	expect_exit 0 snap load "$source"
@@ -71,6 +71,6 @@ skopeo_reads_content() {
 	tar -xf "$source" -C back index.json oci-layout
 	skopeo inspect --raw oci:back:docker.io/library/three:1 >raw
 	umoci raw unpack --image back:docker.io/library/three:1 tree 2>log ||
-		skopeo --insecure-policy copy -q oci:back:docker.io/library/three:1 dir:copied
+		skopeo --insecure-policy --tmpdir "$CASE" copy -q oci:back:docker.io/library/three:1 dir:copied
 }
 case_ "other tools read the blobs that the store keeps" skopeo_reads_content

@@ -237,13 +237,14 @@ taken() {
 case_ "a bundle directory that holds a config.json is not overwritten; an empty one is filled" taken
 
 in_use_by_runc() {
+	local id=long-$BASHPID
 	image small:1
 	expect_exit 0 snap create --name running --bundle bundle small:1 -- /bin/sleep 60
-	runc --root "$CASE/runc" run --bundle bundle "long-$BASHPID" >/dev/null 2>&1 &
-	wait_for 10 sh -c "runc --root '$CASE/runc' state long-$BASHPID | grep -q '\"running\"'"
+	runc --root "$CASE/runc" run --bundle bundle "$id" >/dev/null 2>&1 &
+	wait_for 10 sh -c "runc --root '$CASE/runc' state $id | grep -q '\"running\"'"
 	expect_exit 4 snap rm running
 	one_line_error running
-	runc --root "$CASE/runc" kill "long-$BASHPID" KILL
+	runc --root "$CASE/runc" kill "$id" KILL
 	wait || :
 	expect_exit 0 snap rm running
 }

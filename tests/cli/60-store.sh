@@ -237,7 +237,7 @@ help_texts() {
 	expect_exit 0 "$SNAPDRV" --help
 	for command in load import create mount umount ls rm images inspect tag rmi info; do
 		[[ $OUT == *" $command "* ]] || fail_ "--help does not list $command"
-		expect_exit 0 "$SNAPDRV" $command --help
+		OUT=$("$SNAPDRV" $command --help)
 		[[ $OUT == *"$command"* ]] || fail_ "$command --help: $OUT"
 		expect_exit 0 "$SNAPDRV" --help
 	done
