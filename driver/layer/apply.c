@@ -139,6 +139,21 @@ static int collect_xattrs(struct archive_entry *entry, struct xattr_list *list,
 	return ret;
 }
 
+/*
+ * libarchive (3.6.2) reads a PAX time of -1.25 as -1 second and +0.25: the fraction's sign is lost. Where
+ * the seconds are negative it can be told what was meant.
+ */
+static struct timespec entry_mtime(struct archive_entry *entry)
+{
+	struct timespec mtime = {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)};
+
+	if (mtime.tv_sec < 0 && mtime.tv_nsec > 0) {
+		mtime.tv_sec--;
+		mtime.tv_nsec = 1000000000 - mtime.tv_nsec;
+	}
+	return mtime;
+}
+
 static int collect_attributes(struct archive_entry *entry, struct xattr_list *list,
 			      struct sink_attributes *attributes, struct snapdrv_error *err)
 {
@@ -155,7 +170,7 @@ static int collect_attributes(struct archive_entry *entry, struct xattr_list *li
 		.gid = (gid_t)gid,
 		.device = archive_entry_rdev(entry),
 		.size = (uint64_t)size,
-		.mtime = {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)},
+		.mtime = entry_mtime(entry),
 	};
 	if (archive_entry_acl_types(entry) || archive_entry_xattr_count(entry)) {
 		int ret = collect_xattrs(entry, list, err);

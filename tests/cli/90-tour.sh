@@ -126,9 +126,9 @@ tour_py() {
 
 # The shell of the README stands in the checkout: here, in a directory that looks like it.
 checkout() {
-	ln -s "$(dirname "$PROGRAM")" build
+	mkdir build steps
+	cp "$PROGRAM" "$(dirname "$PROGRAM")/libsnapdrv.a" build
 	ln -s "$TOP/driver" driver
-	mkdir steps
 }
 # The machine is read-only for the tests: runc keeps its state elsewhere.
 run_steps() {
@@ -187,7 +187,6 @@ example() {
 	} >with
 	TMPDIR=$CASE/tmp bash -e with
 	ROOT=$CASE/tour/store
-	mkdir tour
 	tar -C "$(real rootfs)" -cf small.tar .
 	expect_exit 0 snap import small.tar debian:12
 	export SNAPDRV_ROOT=$ROOT
