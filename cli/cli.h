@@ -142,7 +142,7 @@ void cli_report(struct cli *cli, const struct snapdrv_error *err);
 
 /** cli_fail() - cli_report() of a failure that is found here. @format: `WHAT: WHY`. */
 void cli_fail(struct cli *cli, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 /** cli_usage() - cli_fail() with USAGE; the command's name goes in front. */
 void cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

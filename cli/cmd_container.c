@@ -10,33 +10,33 @@
 #define AT(member) offsetof(struct snapdrv_create_options, member)
 
 static const struct option_row create_options[] = {
-    {.name = "name",
-     .type = OPTION_TEXT,
-     .value = "NAME",
-     .help = "the container's name (a made-up one)",
-     .offset = AT(name)},
-    {.name = "read-only",
-     .type = OPTION_FLAG,
-     .help = "without a writable layer",
-     .offset = AT(flags),
-     .bit = SNAPDRV_READ_ONLY},
-    {.name = "bundle",
-     .type = OPTION_TEXT,
-     .value = "DIR",
-     .help = "write an OCI runtime bundle there",
-     .offset = AT(bundle)},
-    {.name = "no-mount",
-     .type = OPTION_FLAG,
-     .help = "leave the mounting to 'snapdrv mount'",
-     .offset = AT(flags),
-     .bit = SNAPDRV_NO_MOUNT},
-    {.name = "tty",
-     .letter = 't',
-     .type = OPTION_FLAG,
-     .help = "the bundle's process gets a terminal",
-     .offset = AT(flags),
-     .bit = SNAPDRV_TERMINAL},
-    {0},
+	{.name = "name",
+	 .type = OPTION_TEXT,
+	 .value = "NAME",
+	 .help = "the container's name (a made-up one)",
+	 .offset = AT(name)},
+	{.name = "read-only",
+	 .type = OPTION_FLAG,
+	 .help = "without a writable layer",
+	 .offset = AT(flags),
+	 .bit = SNAPDRV_READ_ONLY},
+	{.name = "bundle",
+	 .type = OPTION_TEXT,
+	 .value = "DIR",
+	 .help = "write an OCI runtime bundle there",
+	 .offset = AT(bundle)},
+	{.name = "no-mount",
+	 .type = OPTION_FLAG,
+	 .help = "leave the mounting to 'snapdrv mount'",
+	 .offset = AT(flags),
+	 .bit = SNAPDRV_NO_MOUNT},
+	{.name = "tty",
+	 .letter = 't',
+	 .type = OPTION_FLAG,
+	 .help = "the bundle's process gets a terminal",
+	 .offset = AT(flags),
+	 .bit = SNAPDRV_TERMINAL},
+	{0},
 };
 
 struct rm_values {
@@ -44,23 +44,23 @@ struct rm_values {
 };
 
 static const struct option_row rm_options[] = {
-    {.name = "all",
-     .letter = 'a',
-     .type = OPTION_FLAG,
-     .help = "remove all containers",
-     .offset = offsetof(struct rm_values, all),
-     .bit = 1},
-    {0},
+	{.name = "all",
+	 .letter = 'a',
+	 .type = OPTION_FLAG,
+	 .help = "remove all containers",
+	 .offset = offsetof(struct rm_values, all),
+	 .bit = 1},
+	{0},
 };
 
 static const struct option_row ls_options[] = {
-    {.name = "quiet",
-     .letter = 'q',
-     .type = OPTION_FLAG,
-     .help = "print names only",
-     .offset = offsetof(struct cli, quiet),
-     .bit = 1},
-    {0},
+	{.name = "quiet",
+	 .letter = 'q',
+	 .type = OPTION_FLAG,
+	 .help = "print names only",
+	 .offset = offsetof(struct cli, quiet),
+	 .bit = 1},
+	{0},
 };
 
 struct rootfs_row {
@@ -69,9 +69,9 @@ struct rootfs_row {
 };
 
 static const struct field rootfs_fields[] = {
-    {.key = "name", .offset = offsetof(struct rootfs_row, name)},
-    {.key = "rootfs", .offset = offsetof(struct rootfs_row, rootfs)},
-    {0},
+	{.key = "name", .offset = offsetof(struct rootfs_row, name)},
+	{.key = "rootfs", .offset = offsetof(struct rootfs_row, rootfs)},
+	{0},
 };
 
 static void print_rootfs(struct cli *cli, const char *name, const char *rootfs)
@@ -158,19 +158,19 @@ struct container_row {
 #define ROW(member) offsetof(struct container_row, member)
 
 static const struct field container_fields[] = {
-    {.column = "NAME", .key = "name", .offset = ROW(container.name)},
-    {.column = "IMAGE", .key = "image", .type = FIELD_IMAGE, .offset = ROW(container.image)},
-    {.key = "image_id", .offset = ROW(container.image_id)},
-    {.key = "rootfs", .offset = ROW(container.rootfs)},
-    {.column = "CREATED",
-     .key = "created",
-     .type = FIELD_TIME,
-     .offset = ROW(container.created_ns)},
-    {.key = "mounted", .type = FIELD_BOOL, .offset = ROW(container.mounted)},
-    {.key = "read_only", .type = FIELD_BOOL, .offset = ROW(container.read_only)},
-    {.column = "STATUS", .offset = ROW(status)},
-    {.column = "ROOTFS", .offset = ROW(container.rootfs)},
-    {0},
+	{.column = "NAME", .key = "name", .offset = ROW(container.name)},
+	{.column = "IMAGE", .key = "image", .type = FIELD_IMAGE, .offset = ROW(container.image)},
+	{.key = "image_id", .offset = ROW(container.image_id)},
+	{.key = "rootfs", .offset = ROW(container.rootfs)},
+	{.column = "CREATED",
+	 .key = "created",
+	 .type = FIELD_TIME,
+	 .offset = ROW(container.created_ns)},
+	{.key = "mounted", .type = FIELD_BOOL, .offset = ROW(container.mounted)},
+	{.key = "read_only", .type = FIELD_BOOL, .offset = ROW(container.read_only)},
+	{.column = "STATUS", .offset = ROW(status)},
+	{.column = "ROOTFS", .offset = ROW(container.rootfs)},
+	{0},
 };
 
 static struct container_row container_row(const struct snapdrv_container *container)
@@ -181,7 +181,7 @@ static struct container_row container_row(const struct snapdrv_container *contai
 	return (struct container_row){.container = *container,
 
 				      .status =
-					  states[!!container->mounted][!!container->read_only]};
+					      states[!!container->mounted][!!container->read_only]};
 }
 
 /* Which of the containers were asked for, into @chosen: all of them when no name was given. */
@@ -209,7 +209,7 @@ static void list_containers(struct cli *cli, const struct snapdrv_container *con
 			    size_t count)
 {
 	cleanup_free struct container_row *chosen =
-	    calloc(count + cli->n_words + 1, sizeof(*chosen));
+		calloc(count + cli->n_words + 1, sizeof(*chosen));
 	struct rows rows = {container_fields, chosen, sizeof(*chosen), 0};
 
 	if (!chosen) {

@@ -14,23 +14,23 @@ struct images_values {
 };
 
 static const struct option_row images_options[] = {
-    {.name = "digests",
-     .type = OPTION_FLAG,
-     .help = "show the manifests' digests",
-     .offset = offsetof(struct images_values, shown),
-     .bit = OUTPUT_DIGESTS},
-    {.name = "no-trunc",
-     .type = OPTION_FLAG,
-     .help = "show whole image IDs",
-     .offset = offsetof(struct images_values, shown),
-     .bit = OUTPUT_FULL_IDS},
-    {.name = "quiet",
-     .letter = 'q',
-     .type = OPTION_FLAG,
-     .help = "print image IDs only",
-     .offset = offsetof(struct images_values, quiet),
-     .bit = 1},
-    {0},
+	{.name = "digests",
+	 .type = OPTION_FLAG,
+	 .help = "show the manifests' digests",
+	 .offset = offsetof(struct images_values, shown),
+	 .bit = OUTPUT_DIGESTS},
+	{.name = "no-trunc",
+	 .type = OPTION_FLAG,
+	 .help = "show whole image IDs",
+	 .offset = offsetof(struct images_values, shown),
+	 .bit = OUTPUT_FULL_IDS},
+	{.name = "quiet",
+	 .letter = 'q',
+	 .type = OPTION_FLAG,
+	 .help = "print image IDs only",
+	 .offset = offsetof(struct images_values, quiet),
+	 .bit = 1},
+	{0},
 };
 
 struct rmi_values {
@@ -39,19 +39,19 @@ struct rmi_values {
 };
 
 static const struct option_row rmi_options[] = {
-    {.name = "force",
-     .letter = 'f',
-     .type = OPTION_FLAG,
-     .help = "used images too; all names of an image given by its ID",
-     .offset = offsetof(struct rmi_values, flags),
-     .bit = SNAPDRV_FORCE},
-    {.name = "all",
-     .letter = 'a',
-     .type = OPTION_FLAG,
-     .help = "all images",
-     .offset = offsetof(struct rmi_values, all),
-     .bit = 1},
-    {0},
+	{.name = "force",
+	 .letter = 'f',
+	 .type = OPTION_FLAG,
+	 .help = "used images too; all names of an image given by its ID",
+	 .offset = offsetof(struct rmi_values, flags),
+	 .bit = SNAPDRV_FORCE},
+	{.name = "all",
+	 .letter = 'a',
+	 .type = OPTION_FLAG,
+	 .help = "all images",
+	 .offset = offsetof(struct rmi_values, all),
+	 .bit = 1},
+	{0},
 };
 
 /* A line of the table: an image by one of its names. The JSON has one for each image. */
@@ -64,20 +64,26 @@ struct image_row {
 #define ROW(member) offsetof(struct image_row, member)
 
 static const struct field image_fields[] = {
-    {.key = "id", .offset = ROW(image.id)},
-    {.column = "REPOSITORY", .offset = ROW(repository)},
-    {.column = "TAG", .offset = ROW(tag)},
-    {.column = "DIGEST", .key = "digest", .offset = ROW(image.digest), .only_with = OUTPUT_DIGESTS},
-    {.column = "IMAGE ID", .type = FIELD_ID, .offset = ROW(image.id)},
-    {.key = "references",
-     .type = FIELD_LIST,
-     .offset = ROW(image.references),
-     .count = ROW(image.n_references)},
-    {.key = "platform", .offset = ROW(image.platform)},
-    {.column = "CREATED", .key = "created", .type = FIELD_TIME, .offset = ROW(image.created_ns)},
-    {.column = "SIZE", .key = "size", .type = FIELD_SIZE, .offset = ROW(image.size)},
-    {.key = "layers", .type = FIELD_COUNT, .offset = ROW(image.n_layers)},
-    {0},
+	{.key = "id", .offset = ROW(image.id)},
+	{.column = "REPOSITORY", .offset = ROW(repository)},
+	{.column = "TAG", .offset = ROW(tag)},
+	{.column = "DIGEST",
+	 .key = "digest",
+	 .offset = ROW(image.digest),
+	 .only_with = OUTPUT_DIGESTS},
+	{.column = "IMAGE ID", .type = FIELD_ID, .offset = ROW(image.id)},
+	{.key = "references",
+	 .type = FIELD_LIST,
+	 .offset = ROW(image.references),
+	 .count = ROW(image.n_references)},
+	{.key = "platform", .offset = ROW(image.platform)},
+	{.column = "CREATED",
+	 .key = "created",
+	 .type = FIELD_TIME,
+	 .offset = ROW(image.created_ns)},
+	{.column = "SIZE", .key = "size", .type = FIELD_SIZE, .offset = ROW(image.size)},
+	{.key = "layers", .type = FIELD_COUNT, .offset = ROW(image.n_layers)},
+	{0},
 };
 
 struct image_rows {
@@ -230,12 +236,12 @@ struct removals {
 };
 
 static const struct field removed_fields[] = {
-    {.key = "untagged",
-     .type = FIELD_LIST,
-     .offset = offsetof(struct snapdrv_removed, untagged),
-     .count = offsetof(struct snapdrv_removed, n_untagged)},
-    {.key = "deleted", .offset = offsetof(struct snapdrv_removed, deleted)},
-    {0},
+	{.key = "untagged",
+	 .type = FIELD_LIST,
+	 .offset = offsetof(struct snapdrv_removed, untagged),
+	 .count = offsetof(struct snapdrv_removed, n_untagged)},
+	{.key = "deleted", .offset = offsetof(struct snapdrv_removed, deleted)},
+	{0},
 };
 
 static void removals_done(struct removals *removals)

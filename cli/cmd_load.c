@@ -20,74 +20,74 @@ struct intake {
 #define AT(member) offsetof(struct intake, member)
 
 static const struct option_row shared_options[] = {
-    {.name = "platform",
-     .type = OPTION_TEXT,
-     .value = "OS/ARCH",
-     .help = "the platform, with /VARIANT (this machine's)",
-     .offset = AT(options.platform)},
-    {.name = "discard-blobs",
-     .type = OPTION_FLAG,
-     .help = "keep no compressed layers",
-     .offset = AT(options.flags),
-     .bit = SNAPDRV_DISCARD_BLOBS},
-    {.name = "no-sync",
-     .type = OPTION_FLAG,
-     .help = "do not wait for the disk; a power cut may lose the image",
-     .offset = AT(options.flags),
-     .bit = SNAPDRV_NO_SYNC},
-    {.name = "max-entries",
-     .type = OPTION_NUMBER,
-     .value = "N",
-     .help = "most entries of a layer (10000000)",
-     .offset = AT(options.max_entries)},
-    {.name = "max-bytes",
-     .type = OPTION_SIZE,
-     .value = "SIZE",
-     .help = "most uncompressed bytes of a layer (1T)",
-     .offset = AT(options.max_bytes)},
-    {.name = "max-ratio",
-     .type = OPTION_NUMBER,
-     .value = "N",
-     .help = "most uncompressed bytes for a compressed one (1100)",
-     .offset = AT(options.max_ratio)},
-    {0},
+	{.name = "platform",
+	 .type = OPTION_TEXT,
+	 .value = "OS/ARCH",
+	 .help = "the platform, with /VARIANT (this machine's)",
+	 .offset = AT(options.platform)},
+	{.name = "discard-blobs",
+	 .type = OPTION_FLAG,
+	 .help = "keep no compressed layers",
+	 .offset = AT(options.flags),
+	 .bit = SNAPDRV_DISCARD_BLOBS},
+	{.name = "no-sync",
+	 .type = OPTION_FLAG,
+	 .help = "do not wait for the disk; a power cut may lose the image",
+	 .offset = AT(options.flags),
+	 .bit = SNAPDRV_NO_SYNC},
+	{.name = "max-entries",
+	 .type = OPTION_NUMBER,
+	 .value = "N",
+	 .help = "most entries of a layer (10000000)",
+	 .offset = AT(options.max_entries)},
+	{.name = "max-bytes",
+	 .type = OPTION_SIZE,
+	 .value = "SIZE",
+	 .help = "most uncompressed bytes of a layer (1T)",
+	 .offset = AT(options.max_bytes)},
+	{.name = "max-ratio",
+	 .type = OPTION_NUMBER,
+	 .value = "N",
+	 .help = "most uncompressed bytes for a compressed one (1100)",
+	 .offset = AT(options.max_ratio)},
+	{0},
 };
 
 static const struct option_row load_options[] = {
-    {.name = "ref",
-     .type = OPTION_TEXT,
-     .value = "REF",
-     .help = "name the image so, instead of its own name",
-     .offset = AT(options.ref)},
-    {.more = shared_options},
+	{.name = "ref",
+	 .type = OPTION_TEXT,
+	 .value = "REF",
+	 .help = "name the image so, instead of its own name",
+	 .offset = AT(options.ref)},
+	{.more = shared_options},
 };
 
 static const struct option_row import_options[] = {
-    {.name = "change",
-     .letter = 'c',
-     .type = OPTION_LIST,
-     .value = "INSTRUCTION",
-     .help = "Dockerfile instruction for the config; may be repeated",
-     .offset = AT(changes)},
-    {.name = "message",
-     .letter = 'm',
-     .type = OPTION_TEXT,
-     .value = "TEXT",
-     .help = "comment for the image's history",
-     .offset = AT(message)},
-    {.more = shared_options},
+	{.name = "change",
+	 .letter = 'c',
+	 .type = OPTION_LIST,
+	 .value = "INSTRUCTION",
+	 .help = "Dockerfile instruction for the config; may be repeated",
+	 .offset = AT(changes)},
+	{.name = "message",
+	 .letter = 'm',
+	 .type = OPTION_TEXT,
+	 .value = "TEXT",
+	 .help = "comment for the image's history",
+	 .offset = AT(message)},
+	{.more = shared_options},
 };
 
 static const struct field loaded_fields[] = {
-    {.key = "reference", .offset = offsetof(struct snapdrv_loaded, reference)},
-    {.key = "id", .offset = offsetof(struct snapdrv_loaded, id)},
-    {.key = "digest", .offset = offsetof(struct snapdrv_loaded, digest)},
-    {0},
+	{.key = "reference", .offset = offsetof(struct snapdrv_loaded, reference)},
+	{.key = "id", .offset = offsetof(struct snapdrv_loaded, id)},
+	{.key = "digest", .offset = offsetof(struct snapdrv_loaded, digest)},
+	{0},
 };
 
 static const struct field imported_fields[] = {
-    {.key = "id"},
-    {0},
+	{.key = "id"},
+	{0},
 };
 
 static void intake_done(struct intake *intake)
@@ -135,8 +135,8 @@ void cmd_load(struct cli *cli)
 		ret = snapdrv_load_fd(cli->store, STDIN_FILENO, &intake.options, &loaded, &count,
 				      &err);
 	else
-		ret =
-		    snapdrv_load(cli->store, cli->words[0], &intake.options, &loaded, &count, &err);
+		ret = snapdrv_load(cli->store, cli->words[0], &intake.options, &loaded, &count,
+				   &err);
 	progress_line_done(&intake.progress);
 	if (ret) {
 		cli_report(cli, &err);

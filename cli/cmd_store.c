@@ -7,10 +7,12 @@
 #include "show.h"
 
 static const struct field driver_fields[] = {
-    {.key = "name", .offset = offsetof(struct snapdrv_driver_info, name)},
-    {.key = "usable", .type = FIELD_BOOL, .offset = offsetof(struct snapdrv_driver_info, usable)},
-    {.key = "answer", .offset = offsetof(struct snapdrv_driver_info, answer)},
-    {0},
+	{.key = "name", .offset = offsetof(struct snapdrv_driver_info, name)},
+	{.key = "usable",
+	 .type = FIELD_BOOL,
+	 .offset = offsetof(struct snapdrv_driver_info, usable)},
+	{.key = "answer", .offset = offsetof(struct snapdrv_driver_info, answer)},
+	{0},
 };
 
 struct info_row {
@@ -21,28 +23,28 @@ struct info_row {
 #define ROW(member) offsetof(struct info_row, member)
 
 static const struct field info_fields[] = {
-    {.column = "Version", .key = "version", .offset = ROW(version)},
-    {.column = "Root", .key = "root", .offset = ROW(info.root)},
-    {.column = "Driver", .key = "driver", .offset = ROW(info.driver)},
-    {.column = "Filesystem", .key = "filesystem", .offset = ROW(info.filesystem)},
-    {.column = "Kernel", .key = "kernel", .offset = ROW(info.kernel)},
-    {.column = "Max layers",
-     .key = "max_layers",
-     .type = FIELD_COUNT,
-     .offset = ROW(info.max_layers)},
-    {.column = "Images", .key = "images", .type = FIELD_COUNT, .offset = ROW(info.n_images)},
-    {.column = "Containers",
-     .key = "containers",
-     .type = FIELD_COUNT,
-     .offset = ROW(info.n_containers)},
-    {.column = "Layers", .key = "layers", .type = FIELD_COUNT, .offset = ROW(info.n_layers)},
-    {.key = "drivers",
-     .type = FIELD_ROWS,
-     .offset = ROW(info.drivers),
-     .count = ROW(info.n_drivers),
-     .fields = driver_fields,
-     .size = sizeof(struct snapdrv_driver_info)},
-    {0},
+	{.column = "Version", .key = "version", .offset = ROW(version)},
+	{.column = "Root", .key = "root", .offset = ROW(info.root)},
+	{.column = "Driver", .key = "driver", .offset = ROW(info.driver)},
+	{.column = "Filesystem", .key = "filesystem", .offset = ROW(info.filesystem)},
+	{.column = "Kernel", .key = "kernel", .offset = ROW(info.kernel)},
+	{.column = "Max layers",
+	 .key = "max_layers",
+	 .type = FIELD_COUNT,
+	 .offset = ROW(info.max_layers)},
+	{.column = "Images", .key = "images", .type = FIELD_COUNT, .offset = ROW(info.n_images)},
+	{.column = "Containers",
+	 .key = "containers",
+	 .type = FIELD_COUNT,
+	 .offset = ROW(info.n_containers)},
+	{.column = "Layers", .key = "layers", .type = FIELD_COUNT, .offset = ROW(info.n_layers)},
+	{.key = "drivers",
+	 .type = FIELD_ROWS,
+	 .offset = ROW(info.drivers),
+	 .count = ROW(info.n_drivers),
+	 .fields = driver_fields,
+	 .size = sizeof(struct snapdrv_driver_info)},
+	{0},
 };
 
 static void print_drivers(const struct snapdrv_info *info)

@@ -14,49 +14,49 @@
 #define HELP_COLUMN 30
 
 const struct option_row options_common[] = {
-    {.name = "root",
-     .type = OPTION_TEXT,
-     .value = "DIR",
-     .help = "directory of the store ($SNAPDRV_ROOT, /var/lib/snapdrv)",
-     .offset = offsetof(struct cli, root)},
-    {.name = "driver",
-     .type = OPTION_TEXT,
-     .value = "NAME",
-     .help = "auto, overlay, btrfs or vfs ($SNAPDRV_DRIVER, auto)",
-     .offset = offsetof(struct cli, driver)},
-    {.name = "json",
-     .type = OPTION_FLAG,
-     .help = "print one JSON document",
-     .offset = offsetof(struct cli, json),
-     .bit = 1},
-    {.name = "quiet",
-     .letter = 'q',
-     .type = OPTION_FLAG,
-     .help = "show no progress",
-     .offset = offsetof(struct cli, quiet),
-     .bit = 1},
-    {.name = "verbose",
-     .letter = 'v',
-     .type = OPTION_FLAG,
-     .help = "say what was done, on standard error",
-     .offset = offsetof(struct cli, verbose),
-     .bit = 1},
-    {.name = "help",
-     .letter = 'h',
-     .type = OPTION_FLAG,
-     .help = "print this help",
-     .offset = offsetof(struct cli, help),
-     .bit = 1},
-    {0},
+	{.name = "root",
+	 .type = OPTION_TEXT,
+	 .value = "DIR",
+	 .help = "directory of the store ($SNAPDRV_ROOT, /var/lib/snapdrv)",
+	 .offset = offsetof(struct cli, root)},
+	{.name = "driver",
+	 .type = OPTION_TEXT,
+	 .value = "NAME",
+	 .help = "auto, overlay, btrfs or vfs ($SNAPDRV_DRIVER, auto)",
+	 .offset = offsetof(struct cli, driver)},
+	{.name = "json",
+	 .type = OPTION_FLAG,
+	 .help = "print one JSON document",
+	 .offset = offsetof(struct cli, json),
+	 .bit = 1},
+	{.name = "quiet",
+	 .letter = 'q',
+	 .type = OPTION_FLAG,
+	 .help = "show no progress",
+	 .offset = offsetof(struct cli, quiet),
+	 .bit = 1},
+	{.name = "verbose",
+	 .letter = 'v',
+	 .type = OPTION_FLAG,
+	 .help = "say what was done, on standard error",
+	 .offset = offsetof(struct cli, verbose),
+	 .bit = 1},
+	{.name = "help",
+	 .letter = 'h',
+	 .type = OPTION_FLAG,
+	 .help = "print this help",
+	 .offset = offsetof(struct cli, help),
+	 .bit = 1},
+	{0},
 };
 
 const struct option_row options_global[] = {
-    {.name = "version",
-     .type = OPTION_FLAG,
-     .help = "print the version",
-     .offset = offsetof(struct cli, version),
-     .bit = 1},
-    {.more = options_common},
+	{.name = "version",
+	 .type = OPTION_FLAG,
+	 .help = "print the version",
+	 .offset = offsetof(struct cli, version),
+	 .bit = 1},
+	{.more = options_common},
 };
 
 struct parser {
@@ -99,7 +99,7 @@ static void parser_add(struct parser *parser, const struct option_row *rows, voi
 		parser->rows[at] = rows;
 		parser->values[at] = values;
 		parser->longs[at] = (struct option){
-		    .name = rows->name, .has_arg = !!rows->value, .val = LONG_FIRST + (int)at};
+			.name = rows->name, .has_arg = !!rows->value, .val = LONG_FIRST + (int)at};
 		if (rows->letter)
 			*letter++ = rows->letter;
 		if (rows->letter && rows->value)
@@ -121,7 +121,7 @@ static int parser_find(const struct parser *parser, int found)
 }
 
 static int wrong(struct snapdrv_error *err, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3)));
 
 static int wrong(struct snapdrv_error *err, const char *format, ...)
 {
@@ -181,8 +181,10 @@ static int add_word(struct word_list *list, const char *word, struct snapdrv_err
 static int store_value(const struct option_row *row, void *values, const char *text,
 		       struct snapdrv_error *err)
 {
-	void *at = (char *)values + row->offset;
+	void *at;
 
+	assert(row);
+	at = (char *)values + row->offset;
 	switch (row->type) {
 	case OPTION_FLAG:
 		*(unsigned *)at |= row->bit;

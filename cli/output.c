@@ -42,8 +42,8 @@ static void put_value(FILE *to, const struct field *field, const void *row, unsi
 		break;
 	case FIELD_TIME:
 		put_text(to, *(const int64_t *)value
-				 ? show_age(show_now_ns(), *(const int64_t *)value).text
-				 : "N/A");
+				     ? show_age(show_now_ns(), *(const int64_t *)value).text
+				     : "N/A");
 		break;
 	case FIELD_SIZE:
 		put_text(to, show_size(*(const uint64_t *)value).text);
@@ -117,8 +117,8 @@ static int table_fill(struct table *table, const struct rows *rows, unsigned fla
 		size_t line = i / table->n_columns;
 
 		table->cells[i] =
-		    line ? cell_text(field, at(rows->first, (line - 1) * rows->size), flags)
-			 : strdup(field->column);
+			line ? cell_text(field, at(rows->first, (line - 1) * rows->size), flags)
+			     : strdup(field->column);
 		if (!table->cells[i])
 			return -1;
 	}
@@ -142,6 +142,8 @@ static void table_print(const struct table *table)
 {
 	size_t widths[COLUMNS_MAX];
 
+	if (!table->n_columns)
+		return;
 	for (size_t i = 0; i < table->n_columns; i++)
 		widths[i] = column_width(table, i);
 	for (size_t i = 0; i < table->n_cells; i++) {

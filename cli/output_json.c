@@ -66,8 +66,8 @@ static json_t *field_json(const struct field *field, const void *row)
 		return text_json(*(char *const *)value);
 	case FIELD_TIME:
 		return *(const int64_t *)value
-			   ? json_string(show_time(*(const int64_t *)value).text)
-			   : json_null();
+			       ? json_string(show_time(*(const int64_t *)value).text)
+			       : json_null();
 	case FIELD_SIZE:
 		return number_json(*(const uint64_t *)value);
 	case FIELD_COUNT:
@@ -77,8 +77,8 @@ static json_t *field_json(const struct field *field, const void *row)
 	case FIELD_LIST:
 		return list_json(*(char *const *const *)value, *count);
 	case FIELD_ROWS:
-		rows =
-		    (struct rows){field->fields, *(const void *const *)value, field->size, *count};
+		rows = (struct rows){field->fields, *(const void *const *)value, field->size,
+				     *count};
 		return rows_json(&rows);
 	}
 	return NULL;

@@ -81,7 +81,7 @@ void snapdrv_close(struct snapdrv_store *store);
 /** Flags of snapdrv_load() and snapdrv_import(). */
 enum snapdrv_load_flags {
 	SNAPDRV_DISCARD_BLOBS = 1 << 0, /* keep no compressed layers */
-	SNAPDRV_NO_SYNC = 1 << 1	/* do not wait for the disk: fast, and gone at a power cut */
+	SNAPDRV_NO_SYNC = 1 << 1 /* do not wait for the disk: fast, and gone at a power cut */
 };
 
 /**
@@ -155,7 +155,8 @@ int snapdrv_load(struct snapdrv_store *store, const char *source,
  * @fd: open for reading; may be a pipe. Borrowed, read to its end.
  */
 int snapdrv_load_fd(struct snapdrv_store *store, int fd, const struct snapdrv_load_options *options,
-		    struct snapdrv_loaded **ret_loaded, size_t *ret_count, struct snapdrv_error *err);
+		    struct snapdrv_loaded **ret_loaded, size_t *ret_count,
+		    struct snapdrv_error *err);
 
 /** snapdrv_loaded_free() - free what snapdrv_load() gave. Takes NULL. */
 void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count);
@@ -203,8 +204,8 @@ struct snapdrv_image {
  * snapdrv_images() - list the images, the newest first.
  * @ret_images: array, for snapdrv_images_free(). @ret_count: its length.
  */
-int snapdrv_images(struct snapdrv_store *store, struct snapdrv_image **ret_images, size_t *ret_count,
-		   struct snapdrv_error *err);
+int snapdrv_images(struct snapdrv_store *store, struct snapdrv_image **ret_images,
+		   size_t *ret_count, struct snapdrv_error *err);
 
 /** snapdrv_images_free() - free what snapdrv_images() gave. Takes NULL. */
 void snapdrv_images_free(struct snapdrv_image *images, size_t count);
@@ -241,7 +242,8 @@ struct snapdrv_removed {
 
 /** Flags of snapdrv_rmi(). */
 enum snapdrv_rmi_flags {
-	SNAPDRV_FORCE = 1 << 0 /* take the name away from a used image too; all names, given an ID */
+	SNAPDRV_FORCE =
+		1 << 0 /* take the name away from a used image too; all names, given an ID */
 };
 
 /**

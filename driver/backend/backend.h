@@ -22,7 +22,7 @@ enum tree_kind {
 
 /** struct tree_ref - a tree and what the graph knows of it. */
 struct tree_ref {
-	char path[64];	/* relative to layers/ */
+	char path[64];	 /* relative to layers/ */
 	int root_given;	 /* its layer says what attributes the root directory has */
 	int root_opaque; /* its layer hides all that is below it */
 };
@@ -62,8 +62,9 @@ struct backend_ops {
 	 * Make a tree at `name` in `dir_fd`. `parents` is what it stands on; for a layer of a layered
 	 * backend it is empty. Fails with -EEXIST when the name is taken. Leaves nothing on failure.
 	 */
-	int (*make)(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
-		    const struct tree_stack *parents, struct snapdrv_error *err);
+	int (*make)(const struct backend *backend, int dir_fd, const char *name,
+		    enum tree_kind kind, const struct tree_stack *parents,
+		    struct snapdrv_error *err);
 
 	/* Open the directory of a tree that files are written to. A descriptor, or negative. */
 	int (*open)(const struct backend *backend, int dir_fd, const char *name,
@@ -84,8 +85,9 @@ struct backend_ops {
 	 * Mount `tree` over `parents` on a directory. Read-only for a TREE_VIEW; a TREE_ACTIVE that was
 	 * mounted before shows what was written then.
 	 */
-	int (*mount)(const struct backend *backend, const struct tree_ref *tree, enum tree_kind kind,
-		     const struct tree_stack *parents, int target_fd, struct snapdrv_error *err);
+	int (*mount)(const struct backend *backend, const struct tree_ref *tree,
+		     enum tree_kind kind, const struct tree_stack *parents, int target_fd,
+		     struct snapdrv_error *err);
 
 	/*
 	 * Open the merged tree of a stack for reading, without a mount that anybody else sees.

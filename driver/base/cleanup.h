@@ -13,12 +13,12 @@
  * DEFINE_CLEANUP() - define a cleanup function for a pointer type from its destructor.
  * @name: cleanup_@name will be the attribute. @type: the pointed-to type. @destroy: takes NULL.
  */
-#define DEFINE_CLEANUP(name, type, destroy)                                                        \
-	static inline void cleanup_##name##_at(type **at)                                          \
-	{                                                                                          \
-		int saved = errno;                                                                 \
-		destroy(*at);                                                                      \
-		errno = saved;                                                                     \
+#define DEFINE_CLEANUP(name, type, destroy)               \
+	static inline void cleanup_##name##_at(type **at) \
+	{                                                 \
+		int saved = errno;                        \
+		destroy(*at);                             \
+		errno = saved;                            \
 	}
 
 static inline void cleanup_free_at(void *at)

@@ -50,7 +50,8 @@ int fail_errno(struct snapdrv_error *err, const char *format, ...)
 	if (err) {
 		size_t used = strlen(err->message);
 
-		snprintf(err->message + used, sizeof(err->message) - used, ": %s", strerror(errnum));
+		snprintf(err->message + used, sizeof(err->message) - used, ": %s",
+			 strerror(errnum));
 	}
 	return -errnum;
 }

@@ -9,7 +9,8 @@
 #include "base/cleanup.h"
 #include "snapdrv.h"
 
-#define JSON_DOCUMENT_MAX (4u << 20) /* bytes of a manifest, index or config; registries stop here too */
+#define JSON_DOCUMENT_MAX \
+	(4u << 20) /* bytes of a manifest, index or config; registries stop here too */
 
 DEFINE_CLEANUP(json, json_t, json_decref)
 /** cleanup_json - for `json_t *` that owns its reference. */

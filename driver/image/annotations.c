@@ -14,8 +14,9 @@
 
 /* Orders to crun, runc, CRIU, Kata, CRI-O, podman and gVisor, from whoever starts a container. */
 static const char *const order_prefixes[] = {
-    "run.oci.",	  "org.systemd.property.", "org.criu.",	  "io.katacontainers.", "io.kubernetes.",
-    "io.podman.", "io.container.",	   "dev.gvisor.",
+	"run.oci.",	      "org.systemd.property.", "org.criu.",
+	"io.katacontainers.", "io.kubernetes.",	       "io.podman.",
+	"io.container.",      "dev.gvisor.",
 };
 
 /* A member and the annotation that tells it. */
@@ -24,16 +25,16 @@ struct known {
 };
 
 static const struct known in_document[] = {
-    {"os", "org.opencontainers.image.os"},
-    {"architecture", "org.opencontainers.image.architecture"},
-    {"variant", "org.opencontainers.image.variant"},
-    {"os.version", "org.opencontainers.image.os.version"},
-    {"author", "org.opencontainers.image.author"},
-    {"created", "org.opencontainers.image.created"},
+	{"os", "org.opencontainers.image.os"},
+	{"architecture", "org.opencontainers.image.architecture"},
+	{"variant", "org.opencontainers.image.variant"},
+	{"os.version", "org.opencontainers.image.os.version"},
+	{"author", "org.opencontainers.image.author"},
+	{"created", "org.opencontainers.image.created"},
 };
 
 static const struct known in_config[] = {
-    {"StopSignal", "org.opencontainers.image.stopSignal"},
+	{"StopSignal", "org.opencontainers.image.stopSignal"},
 };
 
 /* An annotation of the image itself; a label of that name, which came first, wins. */
@@ -63,7 +64,7 @@ static int add_labels(json_t *annotations, const json_t *config, struct snapdrv_
 
 	if (ret != 1)
 		return ret;
-	json_object_foreach (labels, key, value) {
+	json_object_foreach(labels, key, value) {
 		if (!json_is_string(value))
 			return refuse(err, "'Labels': %s is not a string", quote(key).text);
 		if (!is_order(key) && json_object_set(annotations, key, value) < 0)
@@ -111,7 +112,7 @@ static int add_features(json_t *annotations, const json_t *document, struct snap
 
 	if (ret != 1)
 		return ret;
-	json_array_foreach (features, i, feature) {
+	json_array_foreach(features, i, feature) {
 		if (!json_is_string(feature))
 			return refuse(err, "'os.features' holds other than strings");
 		ret = join(&list, json_string_value(feature), err);
@@ -130,7 +131,7 @@ static int add_ports(json_t *annotations, const json_t *config, struct snapdrv_e
 
 	if (ret != 1)
 		return ret;
-	json_object_foreach (ports, port, value) {
+	json_object_foreach(ports, port, value) {
 		ret = join(&list, port, err);
 		if (ret < 0)
 			return ret;

@@ -43,7 +43,7 @@ static int add_strings(const json_t *config, const char *key, json_t *to, struct
 
 	if (ret != 1)
 		return ret;
-	json_array_foreach (array, i, item) {
+	json_array_foreach(array, i, item) {
 		if (!json_is_string(item))
 			return refuse(err, "'%s' holds other than strings", key);
 		ret = append(to, json_incref(item), err);
@@ -96,7 +96,7 @@ static int add_default_env(json_t *env, const json_t *entries, const char *name,
 	json_t *entry, *json = NULL;
 	int ret;
 
-	json_array_foreach (entries, i, entry) {
+	json_array_foreach(entries, i, entry) {
 		const char *at = json_string_value(entry);
 
 		if (!strncmp(at, name, length) && (at[length] == '=' || !at[length]))
@@ -118,7 +118,7 @@ static int add_image_env(json_t *env, const json_t *entries, struct snapdrv_erro
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach (entries, i, entry) {
+	json_array_foreach(entries, i, entry) {
 		const char *text = json_string_value(entry);
 		int ret = 0;
 

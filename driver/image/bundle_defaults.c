@@ -13,24 +13,24 @@
 static const struct mount {
 	const char *destination, *type, *source, *options;
 } mounts[] = {
-    {"/proc", "proc", "proc", "nosuid,noexec,nodev"},
-    {"/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
-    {"/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"},
-    {"/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro"},
-    {"/sys/fs/cgroup", "cgroup", "cgroup", "ro,nosuid,noexec,nodev"},
-    {"/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"},
-    {"/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=67108864"},
+	{"/proc", "proc", "proc", "nosuid,noexec,nodev"},
+	{"/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
+	{"/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"},
+	{"/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro"},
+	{"/sys/fs/cgroup", "cgroup", "cgroup", "ro,nosuid,noexec,nodev"},
+	{"/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"},
+	{"/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=67108864"},
 };
 
 static const char capabilities[] =
-    "CAP_CHOWN,CAP_DAC_OVERRIDE,CAP_FSETID,CAP_FOWNER,CAP_MKNOD,CAP_NET_RAW,CAP_SETGID,"
-    "CAP_SETUID,CAP_SETFCAP,CAP_SETPCAP,CAP_NET_BIND_SERVICE,CAP_SYS_CHROOT,CAP_KILL,"
-    "CAP_AUDIT_WRITE";
+	"CAP_CHOWN,CAP_DAC_OVERRIDE,CAP_FSETID,CAP_FOWNER,CAP_MKNOD,CAP_NET_RAW,CAP_SETGID,"
+	"CAP_SETUID,CAP_SETFCAP,CAP_SETPCAP,CAP_NET_BIND_SERVICE,CAP_SYS_CHROOT,CAP_KILL,"
+	"CAP_AUDIT_WRITE";
 
 static const char masked[] =
-    "/proc/acpi,/proc/asound,/proc/interrupts,/proc/kcore,/proc/keys,/proc/latency_stats,"
-    "/proc/sched_debug,/proc/scsi,/proc/timer_list,/proc/timer_stats,"
-    "/sys/devices/virtual/powercap,/sys/firmware";
+	"/proc/acpi,/proc/asound,/proc/interrupts,/proc/kcore,/proc/keys,/proc/latency_stats,"
+	"/proc/sched_debug,/proc/scsi,/proc/timer_list,/proc/timer_stats,"
+	"/sys/devices/virtual/powercap,/sys/firmware";
 
 /* One for each processor; like /proc/interrupts they betray a neighbour by the heat it makes. */
 static const char masked_pattern[] = "/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle";
@@ -43,15 +43,16 @@ static const char *const namespaces[] = {"mount", "network", "uts", "pid", "ipc"
 static const struct sysctl {
 	const char *name, *file, *value;
 } sysctls[] = {
-    {"net.ipv4.ip_unprivileged_port_start", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"},
-    {"net.ipv4.ping_group_range", "/proc/sys/net/ipv4/ping_group_range", "0 2147483647"},
+	{"net.ipv4.ip_unprivileged_port_start", "/proc/sys/net/ipv4/ip_unprivileged_port_start",
+	 "0"},
+	{"net.ipv4.ping_group_range", "/proc/sys/net/ipv4/ping_group_range", "0 2147483647"},
 };
 
 /* After the rule that denies everything: zero, null, urandom, random, tty, console; not fuse. */
 static const struct device_rule {
 	int allow, major, minor;
 } device_rules[] = {
-    {1, 1, 5}, {1, 1, 3}, {1, 1, 9}, {1, 1, 8}, {1, 5, 0}, {1, 5, 1}, {0, 10, 229},
+	{1, 1, 5}, {1, 1, 3}, {1, 1, 9}, {1, 1, 8}, {1, 5, 0}, {1, 5, 1}, {0, 10, 229},
 };
 
 /* An array of the words that commas part in @text. */
@@ -125,8 +126,8 @@ static json_t *device_rule_list(void)
 	for (size_t i = 0; i < COUNT(device_rules); i++) {
 		const struct device_rule *rule = &device_rules[i];
 		json_t *json =
-		    json_pack("{s:b, s:s, s:i, s:i, s:s}", "allow", rule->allow, "type", "c",
-			      "major", rule->major, "minor", rule->minor, "access", "rwm");
+			json_pack("{s:b, s:s, s:i, s:i, s:s}", "allow", rule->allow, "type", "c",
+				  "major", rule->major, "minor", rule->minor, "access", "rwm");
 
 		if (json_array_append_new(array, json) < 0)
 			return NULL;

@@ -63,7 +63,8 @@ static int set_string(json_t *config, const char *key, const char *value, struct
 }
 
 /* The JSON form, an array of strings; or the words for a shell. */
-static int change_command(json_t *config, const char *key, const char *rest, struct snapdrv_error *err)
+static int change_command(json_t *config, const char *key, const char *rest,
+			  struct snapdrv_error *err)
 {
 	json_t *words = NULL, *word;
 	size_t i;
@@ -90,8 +91,7 @@ static int set_variable(json_t *env, const char *pair, struct snapdrv_error *err
 
 	if (!string)
 		return fail(err, SNAPDRV_USAGE, EINVAL, "not UTF-8");
-	json_array_foreach(env, i, item)
-	{
+	json_array_foreach(env, i, item) {
 		if (!strncmp(json_string_value(item), pair, length))
 			return json_array_set_new(env, i, string) ? fail_memory(err) : 0;
 	}
@@ -118,7 +118,8 @@ static int set_pair(json_t *config, const char *key, char *pair, struct snapdrv_
 }
 
 /* NAME=VALUE ..., or the old form NAME VALUE, where the value is all of the rest. */
-static int change_pairs(json_t *config, const char *key, const char *rest, struct snapdrv_error *err)
+static int change_pairs(json_t *config, const char *key, const char *rest,
+			struct snapdrv_error *err)
 {
 	size_t name_length = strcspn(rest, " \t=");
 	const char *value = skip_space(rest + name_length);
@@ -164,8 +165,7 @@ static int change_set(json_t *config, const char *key, const char *rest, struct 
 	int found, ret = 0;
 
 	if (*rest == '[' && !json_parse(rest, strlen(rest), &array, NULL)) {
-		json_array_foreach(array, i, item)
-		{
+		json_array_foreach(array, i, item) {
 			if (!json_is_string(item))
 				return fail(err, SNAPDRV_USAGE, EINVAL, "not an array of strings");
 			ret = set_member(config, key, json_string_value(item), err);
@@ -180,7 +180,8 @@ static int change_set(json_t *config, const char *key, const char *rest, struct 
 		if (found < 0)
 			return found;
 		name = !strcmp(key, "ExposedPorts") && !strchr(word, '/')
-			       ? text_format(err, "%s/tcp", word) : text_dup(word, err);
+			       ? text_format(err, "%s/tcp", word)
+			       : text_dup(word, err);
 		free(word);
 		ret = name ? set_member(config, key, name, err) : -ENOMEM;
 	}

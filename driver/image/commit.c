@@ -12,8 +12,8 @@ static int settle_tree(struct units *units, struct unit *unit, struct snapdrv_er
 {
 	struct graph *graph = units->intake->graph;
 	int is_chain = unit->staged.is_unpacked && unit->staged.is_tied;
-	struct tree_key key = is_chain ? chain_key(&unit->layer->chain)
-				       : diff_key(&unit->layer->diff);
+	struct tree_key key =
+		is_chain ? chain_key(&unit->layer->chain) : diff_key(&unit->layer->diff);
 	struct tree_record record = {
 		.root_given = unit->staged.draft.ref.root_given,
 		.root_opaque = unit->staged.draft.ref.root_opaque,
@@ -59,8 +59,9 @@ static int commit_layer(struct units *units, struct unit *unit, const struct sna
 static int name_blob(struct store *store, int64_t image, const struct digest *digest,
 		     struct snapdrv_error *err)
 {
-	int ret = db_run(store->db, err, "INSERT OR IGNORE INTO image_blob(image, digest) VALUES(?, ?)",
-			 "is", image, digest_format(digest).text);
+	int ret = db_run(store->db, err,
+			 "INSERT OR IGNORE INTO image_blob(image, digest) VALUES(?, ?)", "is",
+			 image, digest_format(digest).text);
 
 	return ret < 0 ? ret : 0;
 }
@@ -88,7 +89,7 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 	struct store *store = &units->intake->graph->store;
 	struct digest_text digest = digest_format(&image->digest);
 	struct digest_text config = digest_format(&image->config_digest);
-	struct snapshot parent, snapshot;
+	struct snapshot parent = {0}, snapshot = {0};
 	uint64_t bytes = 0;
 	int64_t id;
 	int ret = 0;
@@ -108,7 +109,8 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 		bytes += unit->tree.bytes;
 	}
 	ret = db_run(store->db, err,
-		     "INSERT OR IGNORE INTO image(digest, config_digest, manifest, config, top, platform,"
+		     "INSERT OR IGNORE INTO image(digest, config_digest, manifest, config, top, "
+		     "platform,"
 		     " created_ns, bytes, n_layers) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		     "ssbbisiii", digest.text, config.text, image->manifest, image->manifest_size,
 		     image->config, image->config_size, snapshot.id, image->platform,
@@ -139,7 +141,8 @@ int units_commit(struct units *units, struct snapdrv_error *err)
 	for (size_t i = 0; i < units->plans->count && !ret; i++) {
 		ret = commit_image(units, &units->plans->images[i], err);
 		if (ret < 0)
-			fail_within(err, ret, "image %s", plan_label(&units->plans->images[i]).text);
+			fail_within(err, ret, "image %s",
+				    plan_label(&units->plans->images[i]).text);
 	}
 	if (ret) {
 		store_rollback(store);

@@ -42,7 +42,8 @@ static int check_name(const char *name, struct snapdrv_error *err)
 		fit++;
 	if (!length || length > NAME_LENGTH_MAX || fit < length)
 		return fail(err, SNAPDRV_USAGE, EINVAL,
-			    "container %s: a name is 1 to %d of [A-Za-z0-9_.-], a letter or digit first",
+			    "container %s: a name is 1 to %d of [A-Za-z0-9_.-], a letter or digit "
+			    "first",
 			    quote(name).text, NAME_LENGTH_MAX);
 	return 0;
 }
@@ -109,8 +110,9 @@ static int write_bundle(const struct creation *creation, struct snapdrv_error *e
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return fail_errno(err, "bundle %s", quote(dir).text);
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	fd = dir_fd < 0 ? -1 : openat(dir_fd, "config.json",
-				      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = dir_fd < 0 ? -1
+			: openat(dir_fd, "config.json",
+				 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 && errno == EEXIST)
 		return fail(err, SNAPDRV_BUSY, EEXIST, "bundle %s: it has a config.json",
 			    quote(dir).text);
@@ -133,7 +135,8 @@ static int check_depth(struct creation *creation, struct snapdrv_error *err)
 		return 0;
 	return fail(err, SNAPDRV_FAILED, E2BIG,
 		    "image %s: %u layers: this kernel mounts at most %zu of them at once",
-		    creation->image.name ? creation->image.name : creation->image.config_digest.text,
+		    creation->image.name ? creation->image.name
+					 : creation->image.config_digest.text,
 		    creation->top.depth, limit);
 }
 
@@ -143,17 +146,19 @@ static int commit_in_change(struct creation *creation, struct snapdrv_error *err
 	struct tree_record record = {.root_given = 1};
 	char snapshot_name[NAME_LENGTH_MAX + 16];
 	int64_t one;
-	int ret = db_get_int(graph->store.db, &one, err, "SELECT 1 FROM container WHERE name = ?", "s",
-			     creation->name);
+	int ret = db_get_int(graph->store.db, &one, err, "SELECT 1 FROM container WHERE name = ?",
+			     "s", creation->name);
 
 	if (ret)
-		return ret < 0 ? ret : fail(err, SNAPDRV_BUSY, EEXIST, "container %s: the name is taken",
-					    creation->name);
+		return ret < 0 ? ret
+			       : fail(err, SNAPDRV_BUSY, EEXIST, "container %s: the name is taken",
+				      creation->name);
 	ret = db_get_int(graph->store.db, &one, err, "SELECT 1 FROM image WHERE id = ?", "i",
 			 creation->image.id);
 	if (ret <= 0)
-		return ret < 0 ? ret : fail(err, SNAPDRV_MISSING, ENOENT, "image %s: it has been removed",
-					    creation->image.config_digest.text);
+		return ret < 0 ? ret
+			       : fail(err, SNAPDRV_MISSING, ENOENT, "image %s: it has been removed",
+				      creation->image.config_digest.text);
 	ret = draft_publish(graph, &creation->draft, NULL, &record, err);
 	snprintf(snapshot_name, sizeof(snapshot_name), "container/%s", creation->name);
 	if (!ret)
@@ -193,7 +198,8 @@ static int make_draft(struct creation *creation, struct snapdrv_error *err)
 	cleanup_stack struct tree_stack stack = {0};
 	int ret = snapshot_stack(creation->graph, &creation->top, &stack, err);
 
-	return ret ? ret : draft_make(creation->graph, creation->kind, &stack, &creation->draft, err);
+	return ret ? ret
+		   : draft_make(creation->graph, creation->kind, &stack, &creation->draft, err);
 }
 
 static int create(struct creation *creation, struct snapdrv_error *err)
@@ -261,8 +267,9 @@ static int find_container(struct graph *graph, const char *name, struct snapshot
 
 	if (found == 1)
 		return snapshot_get(graph, id, ret_snapshot, err);
-	return found ? found : fail(err, SNAPDRV_MISSING, ENOENT, "container %s: no such container",
-				    quote(name).text);
+	return found ? found
+		     : fail(err, SNAPDRV_MISSING, ENOENT, "container %s: no such container",
+			    quote(name).text);
 }
 
 int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
@@ -298,7 +305,7 @@ int container_umount(struct graph *graph, const char *name, struct snapdrv_error
 static int remove_in_change(struct graph *graph, const char *name, struct doomed *doomed,
 			    struct snapdrv_error *err)
 {
-	struct snapshot snapshot;
+	struct snapshot snapshot = {0};
 	int ret = find_container(graph, name, &snapshot, err);
 
 	if (ret)

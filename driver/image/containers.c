@@ -11,9 +11,9 @@
 #include "image/container.h"
 #include "snapshot/rootfs.h"
 
-#define COLUMNS                                                                                    \
-	"SELECT container.name, image_name, config_digest, container.created_ns, kind, depth"     \
-	" FROM container JOIN image ON image.id = container.image"                                \
+#define COLUMNS                                                                               \
+	"SELECT container.name, image_name, config_digest, container.created_ns, kind, depth" \
+	" FROM container JOIN image ON image.id = container.image"                            \
 	" JOIN snapshot ON snapshot.id = container.snapshot "
 
 static int fill(struct graph *graph, struct query *query, struct snapdrv_container *container,
@@ -31,7 +31,8 @@ static int fill(struct graph *graph, struct query *query, struct snapdrv_contain
 		.read_only = query_text(query, 4)[0] == 'v',
 	};
 	return container->name && container->image && container->image_id && container->rootfs
-		       ? 0 : -ENOMEM;
+		       ? 0
+		       : -ENOMEM;
 }
 
 static void empty(struct snapdrv_container *container)
@@ -53,7 +54,8 @@ int containers_list(struct graph *graph, struct snapdrv_container **ret_containe
 	int ret = query ? 0 : -EIO;
 
 	while (!ret && (ret = query_next(query, err)) == 1) {
-		struct snapdrv_container *grown = reallocarray(containers, count + 1, sizeof(*grown));
+		struct snapdrv_container *grown =
+			reallocarray(containers, count + 1, sizeof(*grown));
 
 		if (!grown) {
 			ret = fail_memory(err);

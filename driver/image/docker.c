@@ -16,8 +16,7 @@ static int add_tags(struct image_plan *image, const json_t *json, struct snapdrv
 
 	if (ret < 0)
 		return ret;
-	json_array_foreach(tags, i, item)
-	{
+	json_array_foreach(tags, i, item) {
 		cleanup_free char *full = NULL;
 
 		if (!json_is_string(item))
@@ -46,8 +45,7 @@ static int add_layers(struct image_plan *image, const json_t *json, struct snapd
 	if (!image->layers)
 		return fail_memory(err);
 	image->n_layers = json_array_size(layers);
-	json_array_foreach(layers, i, item)
-	{
+	json_array_foreach(layers, i, item) {
 		if (!json_is_string(item))
 			return refuse(err, "a layer is not a string");
 		image->layers[i].member = text_dup(json_string_value(item), err);
@@ -111,8 +109,7 @@ int plan_docker(struct source *source, const char *text, size_t size, struct pla
 		ret = refuse(err, "not an array");
 	if (ret)
 		return fail_within(err, ret, "manifest.json");
-	json_array_foreach(json, i, item)
-	{
+	json_array_foreach(json, i, item) {
 		ret = plan_one(source, plans, item, err);
 		if (ret && plans->count && plans->images[plans->count - 1].references.count)
 			fail_within(err, ret, "image %s",

@@ -29,7 +29,8 @@ static int read_image(struct query *query, struct image *ret_image, struct snapd
 	if (found != 1)
 		return found;
 	*ret_image = (struct image){.id = query_int(query, 0), .top = query_int(query, 1)};
-	snprintf(ret_image->digest.text, sizeof(ret_image->digest.text), "%s", query_text(query, 2));
+	snprintf(ret_image->digest.text, sizeof(ret_image->digest.text), "%s",
+		 query_text(query, 2));
 	snprintf(ret_image->config_digest.text, sizeof(ret_image->config_digest.text), "%s",
 		 query_text(query, 3));
 	return 1;
@@ -38,9 +39,9 @@ static int read_image(struct query *query, struct image *ret_image, struct snapd
 static int find_name(struct graph *graph, const char *name, struct image *ret_image,
 		     struct snapdrv_error *err)
 {
-	cleanup_query struct query *query = db_query(
-		graph->store.db, err, COLUMNS "JOIN reference ON image = image.id WHERE name = ?", "s",
-		name);
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 COLUMNS "JOIN reference ON image = image.id WHERE name = ?", "s", name);
 
 	return read_image(query, ret_image, err);
 }
@@ -49,8 +50,8 @@ static int find_name(struct graph *graph, const char *name, struct image *ret_im
 static int find_digest(struct graph *graph, const struct reference *reference,
 		       struct image *ret_image, struct snapdrv_error *err)
 {
-	cleanup_free char *repository = text_format(err, "%s/%s", reference->registry,
-						    reference->repository);
+	cleanup_free char *repository =
+		text_format(err, "%s/%s", reference->registry, reference->repository);
 	cleanup_query struct query *query = NULL;
 
 	if (!repository)
@@ -115,8 +116,8 @@ static int find_id(struct graph *graph, const char *text, size_t at_least, struc
 	ret_image->by_id = 1;
 	while ((more = read_image(query, &other, err)) == 1) {
 		if (strcmp(other.config_digest.text, ret_image->config_digest.text))
-			return fail(err, SNAPDRV_USAGE, EINVAL, "image %s: several IDs start like this",
-				    quote(text).text);
+			return fail(err, SNAPDRV_USAGE, EINVAL,
+				    "image %s: several IDs start like this", quote(text).text);
 	}
 	return more < 0 ? more : 1;
 }
@@ -146,7 +147,8 @@ int image_config(struct graph *graph, int64_t id, char **ret_text, size_t *ret_s
 	char *text;
 
 	if (found != 1)
-		return found ? found : fail(err, SNAPDRV_MISSING, ENOENT, "image: it has been removed");
+		return found ? found
+			     : fail(err, SNAPDRV_MISSING, ENOENT, "image: it has been removed");
 	data = query_bytes(query, 0, &size);
 	text = malloc(size + 1);
 	if (!text)
@@ -161,9 +163,9 @@ int image_config(struct graph *graph, int64_t id, char **ret_text, size_t *ret_s
 static int list_references(struct graph *graph, int64_t id, struct strings *names,
 			   struct snapdrv_error *err)
 {
-	cleanup_query struct query *query = db_query(
-		graph->store.db, err, "SELECT name FROM reference WHERE image = ? ORDER BY name", "i",
-		id);
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 "SELECT name FROM reference WHERE image = ? ORDER BY name", "i", id);
 	int ret = query ? 0 : -EIO;
 
 	while (!ret && (ret = query_next(query, err)) == 1)
@@ -199,7 +201,8 @@ int images_list(struct graph *graph, struct snapdrv_image **ret_images, size_t *
 	cleanup_query struct query *query = db_query(
 		graph->store.db, err,
 		"SELECT id, digest, config_digest, platform, created_ns, bytes, n_layers FROM image"
-		" ORDER BY created_ns DESC, id DESC", "");
+		" ORDER BY created_ns DESC, id DESC",
+		"");
 	struct snapdrv_image *images = NULL;
 	size_t count = 0;
 	int ret = query ? 0 : -EIO;
@@ -257,7 +260,8 @@ static json_t *repo_digests(const struct strings *names, const char *digest)
 
 		if (reference_parse(names->items[i], &reference, NULL))
 			continue;
-		text = text_format(NULL, "%s/%s@%s", reference.registry, reference.repository, digest);
+		text = text_format(NULL, "%s/%s@%s", reference.registry, reference.repository,
+				   digest);
 		if (!text || strings_has(&seen, text) || strings_add(&seen, text, NULL))
 			continue;
 		json_array_append_new(array, json_string(text));
@@ -279,7 +283,7 @@ int image_inspect(struct graph *graph, const struct image *image, char **ret_jso
 {
 	static const char *const members[][2] = {
 		{"Created", "created"}, {"Author", "author"}, {"Architecture", "architecture"},
-		{"Variant", "variant"}, {"Os", "os"}, {"Config", "config"},
+		{"Variant", "variant"}, {"Os", "os"},	      {"Config", "config"},
 	};
 	cleanup_strings struct strings names = {0};
 	cleanup_json json_t *config = NULL, *json = NULL;
@@ -294,18 +298,20 @@ int image_inspect(struct graph *graph, const struct image *image, char **ret_jso
 	if (!ret)
 		ret = list_references(graph, image->id, &names, err);
 	if (!ret)
-		ret = db_get_int(graph->store.db, &bytes, err, "SELECT bytes FROM image WHERE id = ?",
-				 "i", image->id);
+		ret = db_get_int(graph->store.db, &bytes, err,
+				 "SELECT bytes FROM image WHERE id = ?", "i", image->id);
 	if (ret < 0)
 		return ret;
 	json = json_pack("{s:s, s:o, s:o, s:s, s:I}", "Id", image->config_digest.text, "RepoTags",
-			 names_json(&names), "RepoDigests", repo_digests(&names, image->digest.text),
-			 "Digest", image->digest.text, "Size", (json_int_t)bytes);
+			 names_json(&names), "RepoDigests",
+			 repo_digests(&names, image->digest.text), "Digest", image->digest.text,
+			 "Size", (json_int_t)bytes);
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
 		copy_member(json, members[i][0], config, members[i][1]);
 	rootfs = json_object_get(config, "rootfs");
-	json_object_set_new(json, "RootFS", json_pack("{s:s, s:O}", "Type", "layers", "Layers",
-						      json_object_get(rootfs, "diff_ids")));
+	json_object_set_new(json, "RootFS",
+			    json_pack("{s:s, s:O}", "Type", "layers", "Layers",
+				      json_object_get(rootfs, "diff_ids")));
 	*ret_json = json ? json_text(json, JSON_COMPACT, err) : NULL;
 	return *ret_json ? 0 : fail_memory(err);
 }

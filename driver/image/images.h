@@ -14,8 +14,8 @@ struct image {
 	int64_t top; /* snapshot of its last layer */
 	struct digest_text digest;
 	struct digest_text config_digest; /* the image ID */
-	int by_id;	   /* it was found by its ID, not by a name */
-	char *name;	   /* the full name it was found by, or NULL; owned */
+	int by_id;			  /* it was found by its ID, not by a name */
+	char *name;			  /* the full name it was found by, or NULL; owned */
 };
 
 void image_done(struct image *image);

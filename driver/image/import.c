@@ -40,8 +40,8 @@ static int unpack_tar(struct import *import, struct snapdrv_error *err)
 	if (ret)
 		return ret;
 	plain.context = inflater;
-	ret = stage_unpack(import->intake, &plain, "import", 0, -1, intake_keeps_blobs(import->intake),
-			   &import->staged, err);
+	ret = stage_unpack(import->intake, &plain, "import", 0, -1,
+			   intake_keeps_blobs(import->intake), &import->staged, err);
 	inflater_free(inflater);
 	if (!ret && import->staged.needs_lower)
 		ret = stage_bind(&import->staged, -1, err);
@@ -81,9 +81,10 @@ static int make_config(struct image_plan *image, const struct platform *platform
 	if (!created)
 		return -ENOMEM;
 	json = json_pack("{s:s, s:s, s:s, s:O, s:{s:s, s:[s]}, s:[{s:s, s:s}]}", "created", created,
-			 "architecture", platform->architecture, "os", platform->os, "config", config,
-			 "rootfs", "type", "layers", "diff_ids", digest_format(diff).text, "history",
-			 "created", created, "comment", message ? message : "Imported from a tar");
+			 "architecture", platform->architecture, "os", platform->os, "config",
+			 config, "rootfs", "type", "layers", "diff_ids", digest_format(diff).text,
+			 "history", "created", created, "comment",
+			 message ? message : "Imported from a tar");
 	if (json && *platform->variant)
 		json_object_set_new(json, "variant", json_string(platform->variant));
 	text = json ? json_text(json, JSON_COMPACT, err) : NULL;

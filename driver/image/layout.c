@@ -43,7 +43,7 @@ static int read_descriptor(const json_t *json, struct descriptor *ret_descriptor
 			   struct snapdrv_error *err)
 {
 	struct descriptor descriptor = {.media_type = NULL};
-	const char *digest;
+	const char *digest = NULL;
 	int ret = json_need(json_member_string(json, "digest", &digest, err), "digest", err);
 
 	if (ret > 0)
@@ -80,8 +80,8 @@ static int read_blob(struct layout *layout, const struct descriptor *descriptor,
 	if (!found)
 		return refuse(err, "blob %s is missing", text.text);
 	if (size != descriptor->size)
-		return refuse(err, "blob %s: %zu bytes where its descriptor says %llu", text.text, size,
-			      (unsigned long long)descriptor->size);
+		return refuse(err, "blob %s: %zu bytes where its descriptor says %llu", text.text,
+			      size, (unsigned long long)descriptor->size);
 	actual = digest_of(data, size);
 	if (!digest_equal(&actual, &descriptor->digest))
 		return refuse(err, "blob %s: its content is %s", text.text,
@@ -125,8 +125,7 @@ static int plan_layers(struct image_plan *image, const json_t *manifest, struct 
 	if (!image->layers)
 		return fail_memory(err);
 	image->n_layers = json_array_size(layers);
-	json_array_foreach(layers, i, item)
-	{
+	json_array_foreach(layers, i, item) {
 		ret = plan_layer(&image->layers[i], item, err);
 		if (ret)
 			return ret;
@@ -166,11 +165,12 @@ static int plan_manifest(struct layout *layout, const struct descriptor *descrip
 		ret = read_blob(layout, &config_descriptor, &config, &config_size, err);
 	if (!ret)
 		ret = plan_config(image, config, config_size, err);
-	return ret ? fail_within(err, ret, "manifest %s", digest_format(&descriptor->digest).text) : 0;
+	return ret ? fail_within(err, ret, "manifest %s", digest_format(&descriptor->digest).text)
+		   : 0;
 }
 
-static int plan_descriptor(struct layout *layout, const json_t *json, const char *reference, int depth,
-			   struct snapdrv_error *err);
+static int plan_descriptor(struct layout *layout, const json_t *json, const char *reference,
+			   int depth, struct snapdrv_error *err);
 
 /* The descriptor of an index that suits the platform best. 1 found, 0 none does. */
 static int choose(const struct layout *layout, const json_t *manifests, const json_t **ret_json)
@@ -179,8 +179,7 @@ static int choose(const struct layout *layout, const json_t *manifests, const js
 	size_t i;
 	int best = 0;
 
-	json_array_foreach(manifests, i, item)
-	{
+	json_array_foreach(manifests, i, item) {
 		json_t *platform = json_object_get(item, "platform");
 		int fit = platform_fit(layout->platform, platform);
 
@@ -201,7 +200,8 @@ static int plan_index(struct layout *layout, const json_t *index, const char *re
 	cleanup_free char *wanted = platform_format(layout->platform, err);
 	json_t *manifests;
 	const json_t *chosen = NULL;
-	int ret = json_need(json_member_array(index, "manifests", &manifests, err), "manifests", err);
+	int ret =
+		json_need(json_member_array(index, "manifests", &manifests, err), "manifests", err);
 
 	if (ret < 0 || !wanted)
 		return ret < 0 ? ret : -ENOMEM;
@@ -239,12 +239,12 @@ static int plan_document(struct layout *layout, const struct descriptor *descrip
 		      digest_format(&descriptor->digest).text, is_index ? "both" : "neither");
 }
 
-static int plan_descriptor(struct layout *layout, const json_t *json, const char *reference, int depth,
-			   struct snapdrv_error *err)
+static int plan_descriptor(struct layout *layout, const json_t *json, const char *reference,
+			   int depth, struct snapdrv_error *err)
 {
 	struct descriptor descriptor;
-	char *data;
-	size_t size;
+	char *data = NULL;
+	size_t size = 0;
 	int ret = read_descriptor(json, &descriptor, err);
 
 	if (!ret)
@@ -278,7 +278,8 @@ static int name_of(struct layout *layout, const json_t *json, char **ret_name,
 	if (ret > 0)
 		ret = json_member_string(annotations, "io.containerd.image.name", &name, err);
 	if (ret == 0 && annotations)
-		ret = json_member_string(annotations, "org.opencontainers.image.ref.name", &name, err);
+		ret = json_member_string(annotations, "org.opencontainers.image.ref.name", &name,
+					 err);
 	if (ret < 0 || !name || !*name)
 		return ret < 0 ? ret : 0;
 	if (!strpbrk(name, "/:@")) {
@@ -299,6 +300,15 @@ static int name_of(struct layout *layout, const json_t *json, char **ret_name,
 	return ret ? refuse(err, "name of an image: %s is none", quote(name).text) : 0;
 }
 
+static int is_group(const json_t *group, const char *name)
+{
+	const char *other = json_string_value(json_object_get(group, "name"));
+
+	if (!name || !other)
+		return !name && !other && json_object_get(group, "any");
+	return !strcmp(name, other);
+}
+
 /* Put a descriptor to those of the same name: groups is [{"name": ..., "manifests": [...]}]. */
 static int add_to_group(json_t *groups, const char *name, json_t *descriptor,
 			struct snapdrv_error *err)
@@ -307,12 +317,8 @@ static int add_to_group(json_t *groups, const char *name, json_t *descriptor,
 	int is_alone = !name && !json_object_get(descriptor, "platform");
 	size_t i;
 
-	json_array_foreach(groups, i, group)
-	{
-		const char *other = json_string_value(json_object_get(group, "name"));
-
-		if (!is_alone && (name && other ? !strcmp(name, other)
-						: !name && !other && json_object_get(group, "any")))
+	json_array_foreach(groups, i, group) {
+		if (!is_alone && is_group(group, name))
 			found = group;
 	}
 	if (!found) {
@@ -322,7 +328,8 @@ static int add_to_group(json_t *groups, const char *name, json_t *descriptor,
 		if (json_array_append_new(groups, found))
 			return fail_memory(err);
 	}
-	return json_array_append(json_object_get(found, "manifests"), descriptor) ? fail_memory(err) : 0;
+	return json_array_append(json_object_get(found, "manifests"), descriptor) ? fail_memory(err)
+										  : 0;
 }
 
 static int plan_group(struct layout *layout, const json_t *group, struct snapdrv_error *err)
@@ -378,8 +385,7 @@ int plan_layout(struct source *source, const char *text, size_t size,
 		return fail_within(err, ret, "index.json");
 	if (json_array_size(manifests) > DESCRIPTORS_MAX)
 		return refuse(err, "index.json: more than %d manifests", DESCRIPTORS_MAX);
-	json_array_foreach(manifests, i, item)
-	{
+	json_array_foreach(manifests, i, item) {
 		cleanup_free char *name = NULL;
 
 		ret = name_of(&layout, item, &name, err);
@@ -388,8 +394,7 @@ int plan_layout(struct source *source, const char *text, size_t size,
 		if (ret)
 			return ret;
 	}
-	json_array_foreach(groups, i, item)
-	{
+	json_array_foreach(groups, i, item) {
 		ret = plan_group(&layout, item, err);
 		if (ret)
 			return ret;

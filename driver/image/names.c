@@ -46,8 +46,9 @@ struct leftovers {
 /* Return: 1 and the name of a container that uses the image, 0 there is none, or negative. */
 static int find_user(struct graph *graph, int64_t image, char **ret_name, struct snapdrv_error *err)
 {
-	cleanup_query struct query *query = db_query(
-		graph->store.db, err, "SELECT name FROM container WHERE image = ? LIMIT 1", "i", image);
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, "SELECT name FROM container WHERE image = ? LIMIT 1",
+			 "i", image);
 	int found = query ? query_next(query, err) : -EIO;
 
 	if (found != 1)
@@ -76,7 +77,8 @@ static int delete_image(struct graph *graph, const struct image *image, struct l
 	int ret = list_blobs(graph, image->id, &digests, err);
 
 	if (!ret)
-		ret = db_run(store->db, err, "DELETE FROM image_blob WHERE image = ?", "i", image->id);
+		ret = db_run(store->db, err, "DELETE FROM image_blob WHERE image = ?", "i",
+			     image->id);
 	if (ret >= 0)
 		ret = db_run(store->db, err, "DELETE FROM image WHERE id = ?", "i", image->id);
 	for (size_t i = 0; i < digests.count && ret >= 0; i++) {
@@ -92,8 +94,8 @@ static int list_names(struct graph *graph, const struct image *image, struct str
 		      size_t *ret_all, struct snapdrv_error *err)
 {
 	cleanup_query struct query *query = db_query(
-		graph->store.db, err, "SELECT name FROM reference WHERE image = ? ORDER BY name", "i",
-		image->id);
+		graph->store.db, err, "SELECT name FROM reference WHERE image = ? ORDER BY name",
+		"i", image->id);
 	int ret = query ? 0 : -EIO;
 
 	*ret_all = 0;
@@ -101,7 +103,8 @@ static int list_names(struct graph *graph, const struct image *image, struct str
 		const char *name = query_text(query, 0);
 
 		++*ret_all;
-		ret = image->by_id || !strcmp(name, image->name) ? strings_add(names, name, err) : 0;
+		ret = image->by_id || !strcmp(name, image->name) ? strings_add(names, name, err)
+								 : 0;
 	}
 	return ret;
 }

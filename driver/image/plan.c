@@ -56,13 +56,14 @@ void plans_done(struct plans *plans)
 
 static int read_diff_ids(struct image_plan *image, const json_t *config, struct snapdrv_error *err)
 {
-	json_t *rootfs, *diff_ids, *item;
+	json_t *rootfs = NULL, *diff_ids = NULL, *item;
 	const struct digest *below = NULL;
 	size_t i;
 	int ret = json_need(json_member_object(config, "rootfs", &rootfs, err), "rootfs", err);
 
 	if (ret > 0)
-		ret = json_need(json_member_array(rootfs, "diff_ids", &diff_ids, err), "diff_ids", err);
+		ret = json_need(json_member_array(rootfs, "diff_ids", &diff_ids, err), "diff_ids",
+				err);
 	if (ret < 0)
 		return ret;
 	if (!json_array_size(diff_ids))
@@ -78,8 +79,7 @@ static int read_diff_ids(struct image_plan *image, const json_t *config, struct 
 			return fail_memory(err);
 		image->n_layers = json_array_size(diff_ids);
 	}
-	json_array_foreach(diff_ids, i, item)
-	{
+	json_array_foreach(diff_ids, i, item) {
 		struct layer_plan *layer = &image->layers[i];
 
 		if (!json_is_string(item))
@@ -104,7 +104,8 @@ static int read_platform(struct image_plan *image, const json_t *config, struct 
 		return -EBADMSG;
 	if (created && !text_time_parse(created, &image->created_ns))
 		return refuse(err, "'created' is not a time: %s", quote(created).text);
-	image->platform = text_format(err, "%s/%s%s%s", os, architecture, *variant ? "/" : "", variant);
+	image->platform =
+		text_format(err, "%s/%s%s%s", os, architecture, *variant ? "/" : "", variant);
 	return image->platform ? 0 : -ENOMEM;
 }
 
@@ -123,8 +124,8 @@ int plan_config(struct image_plan *image, char *config, size_t size, struct snap
 		ret = read_platform(image, json, err);
 	if (!ret)
 		ret = read_diff_ids(image, json, err);
-	return ret ? fail_within(err, ret, "config %s",
-				 digest_format(&image->config_digest).text) : 0;
+	return ret ? fail_within(err, ret, "config %s", digest_format(&image->config_digest).text)
+		   : 0;
 }
 
 /* Whatever compression the blob has, it says so itself; the media type only has to be honest. */
@@ -141,12 +142,12 @@ static json_t *layer_descriptor(const struct layer_plan *layer)
 
 int plan_make_manifest(struct image_plan *image, struct snapdrv_error *err)
 {
-	cleanup_json json_t *manifest = json_pack(
-		"{s:i, s:s, s:{s:s, s:s, s:I}, s:[]}", "schemaVersion", 2, "mediaType",
-		"application/vnd.oci.image.manifest.v1+json", "config", "mediaType",
-		"application/vnd.oci.image.config.v1+json", "digest",
-		digest_format(&image->config_digest).text, "size", (json_int_t)image->config_size,
-		"layers");
+	cleanup_json json_t *manifest =
+		json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:[]}", "schemaVersion", 2, "mediaType",
+			  "application/vnd.oci.image.manifest.v1+json", "config", "mediaType",
+			  "application/vnd.oci.image.config.v1+json", "digest",
+			  digest_format(&image->config_digest).text, "size",
+			  (json_int_t)image->config_size, "layers");
 	json_t *layers = json_object_get(manifest, "layers");
 
 	for (size_t i = 0; i < image->n_layers; i++) {
@@ -170,8 +171,8 @@ static int rename_image(struct plans *plans, const char *ref, struct snapdrv_err
 	if (ret)
 		return ret;
 	if (plans->count != 1)
-		return fail(err, SNAPDRV_USAGE, EINVAL,
-			    "%s: cannot name %zu images at once", quote(ref).text, plans->count);
+		return fail(err, SNAPDRV_USAGE, EINVAL, "%s: cannot name %zu images at once",
+			    quote(ref).text, plans->count);
 	strings_done(&plans->images[0].references);
 	return strings_add(&plans->images[0].references, full, err);
 }

@@ -12,8 +12,8 @@
 
 /** struct layer_plan - one layer of an image. */
 struct layer_plan {
-	char *member;	    /* its name in the source, or NULL when the layer is staged already */
-	int has_blob;	    /* the manifest says blob and size; otherwise they are found on the way */
+	char *member; /* its name in the source, or NULL when the layer is staged already */
+	int has_blob; /* the manifest says blob and size; otherwise they are found on the way */
 	struct digest blob;
 	uint64_t size;
 	struct digest diff; /* the config says */

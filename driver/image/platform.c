@@ -18,13 +18,13 @@
 static const struct alias {
 	const char *name, *architecture, *variant;
 } aliases[] = {
-    {"x86_64", "amd64", ""},   {"x86-64", "amd64", ""},
-    {"aarch64", "arm64", ""},  {"armhf", "arm", "v7"},
-    {"armel", "arm", "v6"},    {"armv8l", "arm", "v8"},
-    {"armv7l", "arm", "v7"},   {"armv6l", "arm", "v6"},
-    {"armv5tel", "arm", "v5"}, {"i386", "386", ""},
-    {"i486", "386", ""},       {"i586", "386", ""},
-    {"i686", "386", ""},       {"loongarch64", "loong64", ""},
+	{"x86_64", "amd64", ""},   {"x86-64", "amd64", ""},
+	{"aarch64", "arm64", ""},  {"armhf", "arm", "v7"},
+	{"armel", "arm", "v6"},	   {"armv8l", "arm", "v8"},
+	{"armv7l", "arm", "v7"},   {"armv6l", "arm", "v6"},
+	{"armv5tel", "arm", "v5"}, {"i386", "386", ""},
+	{"i486", "386", ""},	   {"i586", "386", ""},
+	{"i686", "386", ""},	   {"loongarch64", "loong64", ""},
 };
 
 static void lower(char *text)

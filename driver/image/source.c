@@ -133,7 +133,8 @@ const char *source_name(const struct source *source)
 static int open_in_dir(struct source *source, const char *name, struct stat *ret_stat,
 		       struct snapdrv_error *err)
 {
-	cleanup_fd int fd = openat(source->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	cleanup_fd int fd =
+		openat(source->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT)
 		return -ENOENT;
@@ -186,7 +187,8 @@ int source_document(struct source *source, const char *name, char **ret_data, si
 	if (ret <= 0)
 		return ret;
 	if (!source->is_stream)
-		return read_range(source->fd, member->offset, member->size, ret_data, ret_size, err);
+		return read_range(source->fd, member->offset, member->size, ret_data, ret_size,
+				  err);
 	if (member->refusal)
 		return refuse(err, "%s", member->refusal);
 	if (!member->text)
@@ -211,8 +213,8 @@ int source_layer(struct source *source, const char *name, struct layer_place *re
 
 		if (fd < 0)
 			return fd == -ENOENT ? 0 : fd;
-		*ret_place = (struct layer_place){.fd = fd, .owns_fd = 1, .is_whole_file = 1,
-						  .size = (uint64_t)st.st_size};
+		*ret_place = (struct layer_place){
+			.fd = fd, .owns_fd = 1, .is_whole_file = 1, .size = (uint64_t)st.st_size};
 		return 1;
 	}
 	ret = source_find(source, name, &member, err);
@@ -220,7 +222,7 @@ int source_layer(struct source *source, const char *name, struct layer_place *re
 		return ret;
 	if (source->is_stream)
 		return stream_place(source, member, ret_place, err);
-	*ret_place = (struct layer_place){.fd = source->fd, .offset = member->offset,
-					  .size = member->size};
+	*ret_place = (struct layer_place){
+		.fd = source->fd, .offset = member->offset, .size = member->size};
 	return 1;
 }

@@ -21,8 +21,8 @@ void intake_init(struct intake *intake, struct graph *graph,
 	static const struct snapdrv_load_options no_options;
 
 	*intake = (struct intake){.graph = graph, .options = options ? options : &no_options};
-	intake->limits.entries = intake->options->max_entries ? intake->options->max_entries
-							      : ENTRIES_MAX;
+	intake->limits.entries =
+		intake->options->max_entries ? intake->options->max_entries : ENTRIES_MAX;
 	intake->limits.bytes = intake->options->max_bytes ? intake->options->max_bytes : BYTES_MAX;
 	intake->limits.ratio = intake->options->max_ratio ? intake->options->max_ratio : RATIO_MAX;
 	pthread_mutex_init(&intake->progress_lock, NULL);
@@ -80,7 +80,9 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 {
 	static const struct tree_stack no_parents;
 	struct progress progress = {intake, label, size};
-	struct unpack_request request = {.input = *input, .copy_fd = copy_fd, .lower_fd = lower_fd,
+	struct unpack_request request = {.input = *input,
+					 .copy_fd = copy_fd,
+					 .lower_fd = lower_fd,
 					 .limits = intake->limits};
 	cleanup_fd int tree_fd = -1;
 	int ret = draft_make(intake->graph, TREE_LAYER, &no_parents, &staged->draft, err);

@@ -28,10 +28,10 @@ int intake_keeps_blobs(const struct intake *intake);
 struct staged {
 	int is_unpacked;
 	struct draft draft;
-	int tree_fd;		      /* kept open while there is a writer */
-	struct unpack_result result;  /* its writer only while something is to be bound */
-	int needs_lower; /* there is something to bind, or was */
-	int is_tied;	 /* bound in a way that fits only these lower layers */
+	int tree_fd;		     /* kept open while there is a writer */
+	struct unpack_result result; /* its writer only while something is to be bound */
+	int needs_lower;	     /* there is something to bind, or was */
+	int is_tied;		     /* bound in a way that fits only these lower layers */
 	int has_blob;
 	struct store_name blob; /* its file in the session */
 };
@@ -45,7 +45,8 @@ struct layer_place {
 	int is_whole_file; /* the file is the blob: it may be linked */
 	uint64_t offset;
 	uint64_t size;
-	struct staged *staged; /* a layer of a stream, taken as it came by; borrowed from the source */
+	struct staged
+		*staged; /* a layer of a stream, taken as it came by; borrowed from the source */
 };
 
 void layer_place_done(struct layer_place *place);

@@ -237,8 +237,8 @@ static void *take_layer(void *arg)
 	return NULL;
 }
 
-int stream_take(struct source *source, struct source_member *member, const struct layer_input *input,
-		struct snapdrv_error *err)
+int stream_take(struct source *source, struct source_member *member,
+		const struct layer_input *input, struct snapdrv_error *err)
 {
 	struct peeked peeked = {.rest = *input};
 	const struct layer_input whole = {.read = read_peeked, .context = &peeked};
@@ -283,7 +283,8 @@ int stream_place(struct source *source, struct source_member *member, struct lay
 	if (member->is_taken)
 		place.staged = &member->staged;
 	if (place.staged && place.staged->has_blob)
-		place.fd = openat(store->session_fd, member->staged.blob.text, O_RDONLY | O_CLOEXEC);
+		place.fd =
+			openat(store->session_fd, member->staged.blob.text, O_RDONLY | O_CLOEXEC);
 	else if (!place.staged && named_digest(member->name, &digest))
 		place.fd = content_open(store, &digest, err);
 	place.owns_fd = place.fd >= 0;

@@ -5,8 +5,8 @@
 
 #include "image/source.h"
 
-#define MEMBERS_MAX 200000		/* of an archive */
-#define DOCUMENTS_MAX (64u << 20)	/* bytes of the documents that a stream's source holds */
+#define MEMBERS_MAX 200000	  /* of an archive */
+#define DOCUMENTS_MAX (64u << 20) /* bytes of the documents that a stream's source holds */
 
 struct source_member {
 	char *name;
@@ -47,8 +47,8 @@ int source_find(struct source *source, const char *name, struct source_member **
  * stream_take() - take a member of a stream as it comes by: a document into memory, a layer into the
  * session, unpacked where the backend can do that before it knows what lies below.
  */
-int stream_take(struct source *source, struct source_member *member, const struct layer_input *input,
-		struct snapdrv_error *err);
+int stream_take(struct source *source, struct source_member *member,
+		const struct layer_input *input, struct snapdrv_error *err);
 
 /** stream_place() - where a layer of a stream is now. As source_layer(). */
 int stream_place(struct source *source, struct source_member *member, struct layer_place *ret_place,

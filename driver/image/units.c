@@ -166,7 +166,8 @@ static int find_place(struct unit *unit, struct source *source, struct snapdrv_e
 		return refuse(err, "%s is missing", quote(layer->member).text);
 	if (!unit->place.staged && layer->has_blob && unit->place.size != layer->size)
 		return refuse(err, "%llu bytes where its descriptor says %llu",
-			      (unsigned long long)unit->place.size, (unsigned long long)layer->size);
+			      (unsigned long long)unit->place.size,
+			      (unsigned long long)layer->size);
 	return 0;
 }
 
@@ -198,7 +199,8 @@ static int check_digests(const struct unit *unit, const struct unpack_result *re
 
 	if (layer->has_blob && result->blob_size != layer->size)
 		return refuse(err, "%llu bytes where its descriptor says %llu",
-			      (unsigned long long)result->blob_size, (unsigned long long)layer->size);
+			      (unsigned long long)result->blob_size,
+			      (unsigned long long)layer->size);
 	if (layer->has_blob && !digest_equal(&result->blob, &layer->blob))
 		return refuse(err, "its content is %s", digest_format(&result->blob).text);
 	if (!digest_equal(&result->diff, &layer->diff))
@@ -234,14 +236,16 @@ static int peek_below(struct units *units, const struct unit *unit, struct snapd
 }
 
 /* A layer whose lower layers have a symlink where it needs a directory: with them in view. */
-static int unpack_again(struct units *units, struct unit *unit, int lower_fd, struct snapdrv_error *err)
+static int unpack_again(struct units *units, struct unit *unit, int lower_fd,
+			struct snapdrv_error *err)
 {
 	struct staged again = {0};
 	int ret;
 
 	if (unit->place.fd < 0)
-		return refuse(err, "it goes through a symlink of a lower layer, and the stream is past "
-				   "it: load it from a file, or without discarding blobs");
+		return refuse(err,
+			      "it goes through a symlink of a lower layer, and the stream is past "
+			      "it: load it from a file, or without discarding blobs");
 	ret = stage_place(units->intake, &unit->place, "", lower_fd, 0, &again, err);
 	if (!ret)
 		ret = check_digests(unit, &again.result, err);
@@ -420,8 +424,10 @@ int units_unpack(struct units *units, struct snapdrv_error *err)
 
 		unit->is_taken = unit->is_done = unit->is_bound = unit->staged.is_unpacked;
 	}
-	ret = run_threads(units->count < THREADS ? (unsigned)units->count : THREADS, work, units, err);
+	ret = run_threads(units->count < THREADS ? (unsigned)units->count : THREADS, work, units,
+			  err);
 	if (ret)
 		return ret;
-	return units->ret ? fail(err, units->err.code, units->err.errnum, "%s", units->err.message) : 0;
+	return units->ret ? fail(err, units->err.code, units->err.errnum, "%s", units->err.message)
+			  : 0;
 }

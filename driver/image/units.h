@@ -12,14 +12,14 @@ struct unit {
 	struct layer_plan *layer;
 	struct unit *parent; /* NULL for the lowest */
 	struct layer_place place;
-	int is_present;	    /* its snapshot is in the store */
-	int has_tree;	    /* its tree is in the store */
-	int shares_tree;    /* its twin's tree does for it too */
-	int wants_blob;	    /* the store does not keep its blob, and it is to */
-	int is_taken;	    /* a thread has it, or is through with it */
-	int is_done;	    /* unpacked or read, if it had to be */
-	int is_bound;	    /* its tree is complete */
-	struct unit *twin;  /* another one with the same DiffID, whose tree may do for both */
+	int is_present;	   /* its snapshot is in the store */
+	int has_tree;	   /* its tree is in the store */
+	int shares_tree;   /* its twin's tree does for it too */
+	int wants_blob;	   /* the store does not keep its blob, and it is to */
+	int is_taken;	   /* a thread has it, or is through with it */
+	int is_done;	   /* unpacked or read, if it had to be */
+	int is_bound;	   /* its tree is complete */
+	struct unit *twin; /* another one with the same DiffID, whose tree may do for both */
 	struct tree_record tree;
 	struct staged staged;
 };

@@ -35,7 +35,8 @@ int mount_is(int dir_fd, const char *name)
 int mount_bind_read_only(int source_fd, int target_fd, struct snapdrv_error *err)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE};
-	cleanup_fd int fd = open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	cleanup_fd int fd =
+		open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 
 	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
 		return fail_errno(err, "bind a directory read-only");
@@ -189,5 +190,6 @@ int mount_remove(const char *path, struct snapdrv_error *err)
 		return fail_errno(err, "unmount");
 	if (!holder)
 		holder = mount_holder(path);
-	return fail(err, SNAPDRV_BUSY, EBUSY, "in use: %s", holder ? holder : "by an unknown process");
+	return fail(err, SNAPDRV_BUSY, EBUSY, "in use: %s",
+		    holder ? holder : "by an unknown process");
 }

@@ -40,7 +40,8 @@ static int set_string(int fs_fd, const char *key, const char *value)
 static int set_fixed(int fs_fd)
 {
 	return set_string(fs_fd, "source", "snapdrv") || set_string(fs_fd, "index", "off") ||
-	       set_string(fs_fd, "metacopy", "off") || set_string(fs_fd, "redirect_dir", "nofollow");
+	       set_string(fs_fd, "metacopy", "off") ||
+	       set_string(fs_fd, "redirect_dir", "nofollow");
 }
 
 /* What the kernel had to say of a failed mount: its last line, in the descriptor's log. */
@@ -99,7 +100,8 @@ static int mount_new(const struct job *job, struct snapdrv_error *err)
 }
 
 /* Our names hold no comma, colon or backslash; this says so before the kernel reads them otherwise. */
-static int join_options(const struct overlay_mount *overlay, char *options, struct snapdrv_error *err)
+static int join_options(const struct overlay_mount *overlay, char *options,
+			struct snapdrv_error *err)
 {
 	size_t used = (size_t)snprintf(options, OPTION_PAGE, "%s,lowerdir=", fixed_options);
 

@@ -23,11 +23,11 @@ static const struct {
 	unsigned long magic;
 	const char *name;
 } filesystems[] = {
-	{0xef53, "ext4"},	 {0x58465342, "xfs"},	{0x9123683e, "btrfs"},
-	{0x01021994, "tmpfs"},	 {0x794c7630, "overlay"}, {0xf2f52010, "f2fs"},
-	{0x2fc12fc1, "zfs"},	 {0x6969, "nfs"},	{0x65735546, "fuse"},
-	{0xca451a4e, "bcachefs"}, {0x4d44, "vfat"},	{0x73717368, "squashfs"},
-	{0xe0f5e1e2, "erofs"},	 {0x858458f6, "ramfs"}, {0x01021997, "9p"},
+	{0xef53, "ext4"},	  {0x58465342, "xfs"},	   {0x9123683e, "btrfs"},
+	{0x01021994, "tmpfs"},	  {0x794c7630, "overlay"}, {0xf2f52010, "f2fs"},
+	{0x2fc12fc1, "zfs"},	  {0x6969, "nfs"},	   {0x65735546, "fuse"},
+	{0xca451a4e, "bcachefs"}, {0x4d44, "vfat"},	   {0x73717368, "squashfs"},
+	{0xe0f5e1e2, "erofs"},	  {0x858458f6, "ramfs"},   {0x01021997, "9p"},
 };
 
 struct filesystem_name probe_filesystem(int fd)
@@ -70,16 +70,20 @@ static int try_features(int dir_fd, const char *fs, struct snapdrv_error *err)
 	}
 	ret = has_d_type(dir_fd, err);
 	if (ret <= 0)
-		return ret ? ret : fail(err, SNAPDRV_FAILED, EOPNOTSUPP,
-					"%s tells no d_type (xfs: mkfs with ftype=1): put the store on "
-					"another filesystem or use the driver vfs", fs);
+		return ret ? ret
+			   : fail(err, SNAPDRV_FAILED, EOPNOTSUPP,
+				  "%s tells no d_type (xfs: mkfs with ftype=1): put the store on "
+				  "another filesystem or use the driver vfs",
+				  fs);
 	upper_fd = file_open_dir(dir_fd, "upper", err);
 	if (upper_fd < 0)
 		return upper_fd;
 	if (fsetxattr(upper_fd, "trusted.overlay.opaque", "n", 1, 0))
-		return fail(err, SNAPDRV_FAILED, errno,
-			    "%s takes no trusted.* xattrs (%s): put the store on ext4, xfs, btrfs or "
-			    "tmpfs, or use the driver vfs", fs, strerror(errno));
+		return fail(
+			err, SNAPDRV_FAILED, errno,
+			"%s takes no trusted.* xattrs (%s): put the store on ext4, xfs, btrfs or "
+			"tmpfs, or use the driver vfs",
+			fs, strerror(errno));
 	if (mknodat(upper_fd, "whiteout", S_IFCHR, makedev(0, 0)))
 		return fail_errno(err, "%s: make a whiteout device", fs);
 	return 0;
@@ -89,8 +93,8 @@ static int try_features(int dir_fd, const char *fs, struct snapdrv_error *err)
 static int try_mount(int dir_fd, const char *fs, struct snapdrv_error *err)
 {
 	const char *lower[] = {"lower"};
-	struct overlay_mount overlay = {.base_fd = dir_fd, .lower = lower, .n_lower = 1,
-					.upper = "upper", .work = "work"};
+	struct overlay_mount overlay = {
+		.base_fd = dir_fd, .lower = lower, .n_lower = 1, .upper = "upper", .work = "work"};
 	cleanup_fd int lower_fd = -1, merged_fd = -1;
 	int ret;
 
@@ -101,9 +105,11 @@ static int try_mount(int dir_fd, const char *fs, struct snapdrv_error *err)
 		return fail_errno(err, "make a file");
 	merged_fd = mount_overlay(&overlay, -1, err);
 	if (merged_fd < 0)
-		return fail_within(err, merged_fd,
-				   "%s cannot carry an overlay's upper layer: put the store on ext4, xfs, "
-				   "btrfs or tmpfs, or use the driver vfs", fs);
+		return fail_within(
+			err, merged_fd,
+			"%s cannot carry an overlay's upper layer: put the store on ext4, xfs, "
+			"btrfs or tmpfs, or use the driver vfs",
+			fs);
 	ret = mknodat(merged_fd, "made", S_IFREG | 0600, 0) || unlinkat(merged_fd, "victim", 0);
 	return ret ? fail_errno(err, "%s: write through an overlay", fs) : 0;
 }

@@ -31,7 +31,8 @@ static void remember_failure(struct removal *removal, const char *what, const ch
 
 static void remove_dir(struct removal *removal, int dir_fd, const char *name, int depth);
 
-static void remove_entry(struct removal *removal, int dir_fd, const char *name, int is_dir, int depth)
+static void remove_entry(struct removal *removal, int dir_fd, const char *name, int is_dir,
+			 int depth)
 {
 	char moved[40];
 

@@ -19,9 +19,9 @@ static const struct {
 	int archive_tag;
 	uint16_t tag;
 } tags[] = {
-	{ARCHIVE_ENTRY_ACL_USER_OBJ, ACL_USER_OBJ}, {ARCHIVE_ENTRY_ACL_USER, ACL_USER},
+	{ARCHIVE_ENTRY_ACL_USER_OBJ, ACL_USER_OBJ},   {ARCHIVE_ENTRY_ACL_USER, ACL_USER},
 	{ARCHIVE_ENTRY_ACL_GROUP_OBJ, ACL_GROUP_OBJ}, {ARCHIVE_ENTRY_ACL_GROUP, ACL_GROUP},
-	{ARCHIVE_ENTRY_ACL_MASK, ACL_MASK}, {ARCHIVE_ENTRY_ACL_OTHER, ACL_OTHER},
+	{ARCHIVE_ENTRY_ACL_MASK, ACL_MASK},	      {ARCHIVE_ENTRY_ACL_OTHER, ACL_OTHER},
 };
 
 static int find_tag(int archive_tag, uint16_t *ret_tag)
@@ -35,7 +35,8 @@ static int find_tag(int archive_tag, uint16_t *ret_tag)
 	return 0;
 }
 
-static int find_id(uint16_t tag, int id, const char *name, uint32_t *ret_id, struct snapdrv_error *err)
+static int find_id(uint16_t tag, int id, const char *name, uint32_t *ret_id,
+		   struct snapdrv_error *err)
 {
 	char *end;
 

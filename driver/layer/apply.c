@@ -161,7 +161,8 @@ static int collect_attributes(struct archive_entry *entry, struct xattr_list *li
 	int64_t size = archive_entry_size(entry);
 
 	if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
-		return refuse(err, "owner %lld:%lld is out of range", (long long)uid, (long long)gid);
+		return refuse(err, "owner %lld:%lld is out of range", (long long)uid,
+			      (long long)gid);
 	if (size < 0)
 		return refuse(err, "negative size");
 	*attributes = (struct sink_attributes){
@@ -218,7 +219,7 @@ static int send_entry(struct layer *layer, struct archive_entry *entry, const ch
 {
 	struct tree_sink *sink = layer->sink;
 	const char *link = archive_entry_hardlink(entry);
-	struct sink_attributes attributes;
+	struct sink_attributes attributes = {0};
 	int ret;
 
 	/* Data behind a hard link (pax's linkdata) is what its target holds already. */
@@ -256,11 +257,12 @@ static int send_whiteout(struct tree_sink *sink, const char *path, struct snapdr
 {
 	size_t length = name_length(path), start = last_name(path, length);
 	cleanup_free char *target = strndup(path, length);
-	char *name = target + start;
+	char *name;
 	int ret;
 
 	if (!target)
 		return fail_memory(err);
+	name = target + start;
 	if (!strcmp(name, opaque_name)) {
 		*name = '\0';
 		ret = sink->ops->opaque(sink, target, err);
@@ -308,7 +310,8 @@ static int apply_all(struct layer *layer, uint64_t max_entries, struct snapdrv_e
 				      (unsigned long long)layer->count.entries,
 				      archive_error_string(layer->archive));
 		if (++layer->count.entries > max_entries)
-			return refuse(err, "more than %llu entries", (unsigned long long)max_entries);
+			return refuse(err, "more than %llu entries",
+				      (unsigned long long)max_entries);
 		ret = apply_entry(layer, entry, err);
 		if (ret)
 			return ret;

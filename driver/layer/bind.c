@@ -221,7 +221,8 @@ static int make_special(int fd, const char *name, int from, const struct stat *s
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
 	char target[PATH_MAX] = "";
-	ssize_t length = S_ISLNK(st->st_mode) ? readlinkat(from, "", target, sizeof(target) - 1) : 0;
+	ssize_t length =
+		S_ISLNK(st->st_mode) ? readlinkat(from, "", target, sizeof(target) - 1) : 0;
 	int ret;
 
 	if (length < 0 || unlinkat(fd, name, 0))

@@ -150,8 +150,8 @@ static ssize_t read_filter(struct inflater *inflater, void *data, size_t size,
 	size_t filled = 0;
 
 	while (filled < size) {
-		la_ssize_t got = archive_read_data(inflater->filter, (char *)data + filled,
-						   size - filled);
+		la_ssize_t got =
+			archive_read_data(inflater->filter, (char *)data + filled, size - filled);
 
 		if (inflater->filter_error.code) {
 			return fail(err, inflater->filter_error.code, inflater->filter_error.errnum,
@@ -234,7 +234,10 @@ static int start(struct inflater *inflater, struct snapdrv_error *err)
 	if (inflater->end >= 4 && (inflater->in[0] & 0xf0) == 0x50 &&
 	    !memcmp(inflater->in + 1, "\x2a\x4d\x18", 3))
 		return start_zstd(inflater, err);
-	if (starts_with(inflater, "BZh", 3) || starts_with(inflater, "\xfd" "7zXZ", 6))
+	if (starts_with(inflater, "BZh", 3) || starts_with(inflater,
+							   "\xfd"
+							   "7zXZ",
+							   6))
 		return start_filter(inflater, err);
 	inflater->read = read_plain;
 	return 0;

@@ -26,7 +26,8 @@ int inflater_new(const struct layer_input *input, struct inflater **ret_inflater
  * Return: @size, or less at the end, or a negative errno value; REFUSED when the stream is corrupt,
  * truncated, or followed by something that is not compressed (zeros are let pass).
  */
-ssize_t inflater_read(struct inflater *inflater, void *data, size_t size, struct snapdrv_error *err);
+ssize_t inflater_read(struct inflater *inflater, void *data, size_t size,
+		      struct snapdrv_error *err);
 
 /** inflater_is_plain() - whether the input is not compressed. */
 int inflater_is_plain(const struct inflater *inflater);

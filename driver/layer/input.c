@@ -41,12 +41,14 @@ struct layer_input input_from_fd(int *fd)
 	return (struct layer_input){.read = read_fd, .context = fd};
 }
 
-ssize_t input_fill(const struct layer_input *input, void *data, size_t size, struct snapdrv_error *err)
+ssize_t input_fill(const struct layer_input *input, void *data, size_t size,
+		   struct snapdrv_error *err)
 {
 	size_t filled = 0;
 
 	while (filled < size) {
-		ssize_t got = input->read(input->context, (char *)data + filled, size - filled, err);
+		ssize_t got =
+			input->read(input->context, (char *)data + filled, size - filled, err);
 
 		if (got < 0)
 			return got;

@@ -18,8 +18,8 @@
 struct members {
 	struct archive *archive;
 	int fd;
-	struct input_range range; /* of a plain tar in a regular file */
-	struct layer_input input; /* of the descriptor */
+	struct input_range range;  /* of a plain tar in a regular file */
+	struct layer_input input;  /* of the descriptor */
 	struct inflater *inflater; /* NULL for what can be skipped through */
 	unsigned char *buffer;
 	struct snapdrv_error error; /* why reading failed beneath libarchive */
@@ -32,7 +32,8 @@ static la_ssize_t feed(struct archive *archive, void *context, const void **ret_
 
 	(void)archive;
 	if (members->inflater)
-		got = inflater_read(members->inflater, members->buffer, BUFFER_SIZE, &members->error);
+		got = inflater_read(members->inflater, members->buffer, BUFFER_SIZE,
+				    &members->error);
 	else
 		got = members->input.read(members->input.context, members->buffer, BUFFER_SIZE,
 					  &members->error);

@@ -108,8 +108,8 @@ struct node *node_find(const struct node_table *table, const struct node *parent
 	return NULL;
 }
 
-struct node *node_add(struct node_table *table, struct node *parent, const char *name, size_t length,
-		      struct snapdrv_error *err)
+struct node *node_add(struct node_table *table, struct node *parent, const char *name,
+		      size_t length, struct snapdrv_error *err)
 {
 	struct node *node = new_node(parent, name, length, err);
 	size_t at;

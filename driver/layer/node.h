@@ -11,8 +11,9 @@
 #include "snapdrv.h"
 
 enum node_flags {
-	NODE_GIVEN = 1 << 0,	 /* the layer has an entry for it */
-	NODE_COVERED = 1 << 1,	 /* what lower layers have under this name is hidden (whiteout, replaced) */
+	NODE_GIVEN = 1 << 0, /* the layer has an entry for it */
+	NODE_COVERED =
+		1 << 1, /* what lower layers have under this name is hidden (whiteout, replaced) */
 	NODE_OPAQUE = 1 << 2,	 /* what lower layers have in it is hidden; marked on disk */
 	NODE_WHITEOUTS = 1 << 3, /* holds whiteouts */
 	NODE_WANTED = 1 << 4,	 /* holds more than whiteouts: an entry, or a directory that does */
@@ -21,9 +22,9 @@ enum node_flags {
 
 /** struct node - one directory. Lives until the table is freed. */
 struct node {
-	struct node *parent; /* NULL for the root */
-	struct node *next;   /* in the order of making: parents come before their children */
-	struct node *child;  /* the youngest directory in it */
+	struct node *parent;  /* NULL for the root */
+	struct node *next;    /* in the order of making: parents come before their children */
+	struct node *child;   /* the youngest directory in it */
 	struct node *sibling; /* the next older directory of the same parent */
 	uint32_t hash;
 	unsigned flags;
@@ -62,8 +63,8 @@ struct node *node_find(const struct node_table *table, const struct node *parent
 		       size_t length);
 
 /** node_add() - a directory that is not there yet. Return: the node, or NULL with @err filled. */
-struct node *node_add(struct node_table *table, struct node *parent, const char *name, size_t length,
-		      struct snapdrv_error *err);
+struct node *node_add(struct node_table *table, struct node *parent, const char *name,
+		      size_t length, struct snapdrv_error *err);
 
 /**
  * node_forget() - the directory, and with it all below it, is no more; its name may be added again.

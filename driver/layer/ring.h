@@ -20,11 +20,11 @@ struct ring {
 	pthread_cond_t changed;
 	unsigned char *memory; /* RING_BUFFERS * RING_BUFFER_SIZE */
 	size_t sizes[RING_BUFFERS];
-	unsigned long filled;		     /* buffers filled so far */
-	unsigned long passed[RING_READERS];  /* buffers that each reader is past */
+	unsigned long filled;		    /* buffers filled so far */
+	unsigned long passed[RING_READERS]; /* buffers that each reader is past */
 	int n_readers;
-	int ended;	/* nothing more will be filled */
-	int stopped;	/* a reader or the writer failed: all give up */
+	int ended;   /* nothing more will be filled */
+	int stopped; /* a reader or the writer failed: all give up */
 };
 
 int ring_init(struct ring *ring, int n_readers, struct snapdrv_error *err);

@@ -17,7 +17,8 @@ struct archive *tar_new(struct snapdrv_error *err)
 		return NULL;
 	}
 	/* mac-ext would make "._name" the attributes of "name". */
-	if (archive_read_support_format_tar(archive) || archive_read_support_format_empty(archive) ||
+	if (archive_read_support_format_tar(archive) ||
+	    archive_read_support_format_empty(archive) ||
 	    archive_read_set_options(archive, "tar:!mac-ext")) {
 		fail(err, SNAPDRV_FAILED, EINVAL, "libarchive: %s", archive_error_string(archive));
 		archive_read_free(archive);

@@ -34,9 +34,8 @@ static struct tree_writer *writer_of(struct tree_sink *sink)
 	return (struct tree_writer *)sink;
 }
 
-/* Take away what stands under a name. Return: 0, or a negative errno value. */
-static int clear_name(struct tree_writer *writer, struct node *dir, int fd, const char *name,
-		      struct snapdrv_error *err)
+int tree_clear_name(struct tree_writer *writer, struct node *dir, int fd, const char *name,
+		    struct snapdrv_error *err)
 {
 	struct node *child = node_find(&writer->nodes, dir, name, strlen(name));
 
@@ -70,7 +69,8 @@ static int set_attributes_at(int fd, const char *name, const struct sink_attribu
 		if (ret)
 			return ret;
 	}
-	return utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW) ? fail_errno(err, "set the times") : 0;
+	return utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW) ? fail_errno(err, "set the times")
+							       : 0;
 }
 
 /* What an earlier entry for the same directory gave it does not stay. */
@@ -103,7 +103,8 @@ static int keep_default_acl(struct node *node, const struct sink_xattr *xattr,
 
 /* A directory's owner, mode and xattrs, but for what its entries would inherit. @made: it is new. */
 static int set_directory(struct tree_writer *writer, struct node *node,
-			 const struct sink_attributes *attributes, int made, struct snapdrv_error *err)
+			 const struct sink_attributes *attributes, int made,
+			 struct snapdrv_error *err)
 {
 	int fd, ret = 0;
 
@@ -160,7 +161,7 @@ static int write_directory(struct tree_sink *sink, const char *path,
 		if (errno != EEXIST)
 			return fail_errno(err, "make the directory");
 		replaced = 1;
-		ret = clear_name(writer, dir, fd, name, err);
+		ret = tree_clear_name(writer, dir, fd, name, err);
 		if (ret)
 			return ret;
 		if (mkdirat(fd, name, mode))
@@ -185,7 +186,7 @@ static int open_file(struct tree_writer *writer, struct node *dir, const char *n
 		return fd;
 	file_fd = openat(fd, name, flags, mode);
 	if (file_fd < 0 && errno == EEXIST) {
-		ret = clear_name(writer, dir, fd, name, err);
+		ret = tree_clear_name(writer, dir, fd, name, err);
 		if (ret)
 			return ret;
 		file_fd = openat(fd, name, flags, mode);
@@ -268,10 +269,9 @@ static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
 	return futimens(fd, times) ? fail_errno(err, "set the times") : 0;
 }
 
-/* The kinds that are made by one call, which fails with EEXIST: once more after clearing the name. */
-static int place(struct tree_writer *writer, const char *path, struct node **ret_dir,
-		 char name[NAME_MAX + 1], int (*make)(int fd, const char *name, const void *what),
-		 const void *what, struct snapdrv_error *err)
+int tree_place(struct tree_writer *writer, const char *path, struct node **ret_dir,
+	       char name[NAME_MAX + 1], int (*make)(int fd, const char *name, const void *what),
+	       const void *what, struct snapdrv_error *err)
 {
 	int ret = walk_parent(writer, path, WALK_MAKE, ret_dir, name, err), fd;
 
@@ -286,7 +286,7 @@ static int place(struct tree_writer *writer, const char *path, struct node **ret
 		return fd;
 	if (errno != EEXIST)
 		return fail_errno(err, "create it");
-	ret = clear_name(writer, *ret_dir, fd, name, err);
+	ret = tree_clear_name(writer, *ret_dir, fd, name, err);
 	if (ret)
 		return ret;
 	return make(fd, name, what) ? fail_errno(err, "create it") : fd;
@@ -297,7 +297,7 @@ static int make_symlink(int fd, const char *name, const void *what)
 	return symlinkat(what, fd, name);
 }
 
-static int make_node(int fd, const char *name, const void *what)
+int tree_make_node(int fd, const char *name, const void *what)
 {
 	const struct sink_attributes *attributes = what;
 
@@ -309,7 +309,7 @@ static int write_symlink(struct tree_sink *sink, const char *path, const char *t
 {
 	char name[NAME_MAX + 1];
 	struct node *dir;
-	int fd = place(writer_of(sink), path, &dir, name, make_symlink, target, err);
+	int fd = tree_place(writer_of(sink), path, &dir, name, make_symlink, target, err);
 
 	return fd < 0 ? fd : set_attributes_at(fd, name, attributes, err);
 }
@@ -319,100 +319,9 @@ static int write_node(struct tree_sink *sink, const char *path,
 {
 	char name[NAME_MAX + 1];
 	struct node *dir;
-	int fd = place(writer_of(sink), path, &dir, name, make_node, attributes, err);
+	int fd = tree_place(writer_of(sink), path, &dir, name, tree_make_node, attributes, err);
 
 	return fd < 0 ? fd : set_attributes_at(fd, name, attributes, err);
-}
-
-static int remember_link(struct tree_writer *writer, struct node *dir, const char *name, ino_t inode,
-			 const char *target, struct snapdrv_error *err)
-{
-	struct pending_link *links = reallocarray(writer->links, writer->n_links + 1, sizeof(*links));
-	struct pending_link link = {.dir = dir, .inode = inode};
-
-	if (!links)
-		return fail_memory(err);
-	writer->links = links;
-	link.name = strdup(name);
-	link.target = strdup(target);
-	links[writer->n_links++] = link;
-	return link.name && link.target ? 0 : fail_memory(err);
-}
-
-/* The place holder of a link to what only lower layers can have. */
-static int hold_place(struct tree_writer *writer, const char *path, const char *lower,
-		      struct snapdrv_error *err)
-{
-	const struct sink_attributes attributes = {.mode = S_IFREG | 0600};
-	char name[NAME_MAX + 1];
-	struct node *dir;
-	struct stat st;
-	int fd = place(writer, path, &dir, name, make_node, &attributes, err);
-
-	if (fd < 0)
-		return fd;
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return fail_errno(err, "stat a place holder");
-	return remember_link(writer, dir, name, st.st_ino, lower, err);
-}
-
-/* A link to a place holder waits for the same target. */
-static int remember_if_pending(struct tree_writer *writer, struct node *dir, int fd, const char *name,
-			       struct snapdrv_error *err)
-{
-	struct stat st;
-
-	if (!writer->n_links)
-		return 0;
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return fail_errno(err, "stat a hard link");
-	for (size_t i = 0; i < writer->n_links; i++) {
-		if (writer->links[i].inode == st.st_ino)
-			return remember_link(writer, dir, name, st.st_ino, writer->links[i].target,
-					     err);
-	}
-	return 0;
-}
-
-static int write_link(struct tree_sink *sink, const char *path, const char *target,
-		      struct snapdrv_error *err)
-{
-	struct tree_writer *writer = writer_of(sink);
-	char name[NAME_MAX + 1], target_name[NAME_MAX + 1];
-	cleanup_free char *lower = NULL;
-	struct node *dir, *target_dir;
-	int ret = walk_target(writer, target, &target_dir, target_name, &lower, err), fd, target_fd;
-
-	if (ret < 0)
-		return ret;
-	if (!ret)
-		return hold_place(writer, path, lower, err);
-	ret = walk_parent(writer, path, WALK_MAKE, &dir, name, err);
-	if (ret)
-		return ret;
-	if (!*name)
-		return refuse(err, "the root is not a directory");
-	if (dir == target_dir && !strcmp(name, target_name))
-		return 0;
-	/* Opening one may close the other, but never the one that was opened last: ask for the first again. */
-	target_fd = node_fd(&writer->nodes, target_dir, err);
-	fd = target_fd < 0 ? target_fd : node_fd(&writer->nodes, dir, err);
-	target_fd = fd < 0 ? fd : node_fd(&writer->nodes, target_dir, err);
-	if (target_fd < 0)
-		return target_fd;
-	ret = linkat(target_fd, target_name, fd, name, 0);
-	if (ret && errno == EEXIST) {
-		ret = clear_name(writer, dir, fd, name, err);
-		if (ret)
-			return ret;
-		ret = linkat(target_fd, target_name, fd, name, 0);
-	}
-	if (ret && (errno == EPERM || errno == ENOENT))
-		return refuse(err, "hard link to %s, which %s", quote(target).text,
-			      errno == EPERM ? "is a directory" : "the entry itself replaces");
-	if (ret)
-		return fail_errno(err, "link it");
-	return remember_if_pending(writer, dir, fd, name, err);
 }
 
 static int write_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
@@ -434,7 +343,7 @@ static int write_whiteout(struct tree_sink *sink, const char *path, struct snapd
 	if (fd < 0)
 		return fd;
 	/* A directory that was made for marks alone: they are all in this one. */
-	ret = child ? clear_name(writer, dir, fd, name, err) : 0;
+	ret = child ? tree_clear_name(writer, dir, fd, name, err) : 0;
 	if (ret)
 		return ret;
 	/* Where this layer has a file of the name, that hides the lower one already. */
@@ -465,7 +374,7 @@ static const struct tree_sink_ops ops = {
 	.file_data = write_data,
 	.file_end = write_file_end,
 	.symlink = write_symlink,
-	.link = write_link,
+	.link = tree_write_link,
 	.node = write_node,
 	.whiteout = write_whiteout,
 	.opaque = write_opaque,

@@ -71,7 +71,8 @@ static int check_limits(const struct pipeline *line, struct snapdrv_error *err)
 		return refuse(err, "more than %llu bytes uncompressed",
 			      (unsigned long long)limits->bytes);
 	if (line->made > RATIO_FREE && line->made / limits->ratio > line->taken)
-		return refuse(err, "expands more than %llu times", (unsigned long long)limits->ratio);
+		return refuse(err, "expands more than %llu times",
+			      (unsigned long long)limits->ratio);
 	return 0;
 }
 
@@ -156,8 +157,8 @@ static la_ssize_t next_tar_bytes(struct archive *archive, void *context, const v
 	return (la_ssize_t)size;
 }
 
-static int run_tree(struct pipeline *line, struct tree_writer *writer, struct apply_count *ret_count,
-		    struct snapdrv_error *err)
+static int run_tree(struct pipeline *line, struct tree_writer *writer,
+		    struct apply_count *ret_count, struct snapdrv_error *err)
 {
 	const void *data;
 	int ret = apply_tar(tree_writer_sink(writer), next_tar_bytes, line,
@@ -234,8 +235,8 @@ int layer_digest(const struct unpack_request *request, struct unpack_result *ret
 		 struct snapdrv_error *err)
 {
 	cleanup_hasher struct hasher *blob_hasher = hasher_new(err), *diff_hasher = hasher_new(err);
-	struct pipeline line = {.request = request, .blob_hasher = blob_hasher,
-				.diff_hasher = diff_hasher};
+	struct pipeline line = {
+		.request = request, .blob_hasher = blob_hasher, .diff_hasher = diff_hasher};
 	int ret = blob_hasher && diff_hasher ? hash_all(&line, err) : -ENOMEM;
 
 	if (!ret)
@@ -248,8 +249,10 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 {
 	cleanup_hasher struct hasher *blob_hasher = hasher_new(err), *diff_hasher = hasher_new(err);
 	cleanup_writer struct tree_writer *writer = NULL;
-	struct pipeline line = {.request = request, .blob_hasher = blob_hasher,
-				.diff_hasher = diff_hasher, .first = 1};
+	struct pipeline line = {.request = request,
+				.blob_hasher = blob_hasher,
+				.diff_hasher = diff_hasher,
+				.first = 1};
 	struct apply_count count;
 	int ret;
 

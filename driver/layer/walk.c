@@ -70,7 +70,8 @@ static int split(const char *path, size_t *ret_dir_length, char name[NAME_MAX + 
 	memcpy(name, path + start, end - start);
 	name[end - start] = '\0';
 	if (!strcmp(name, ".."))
-		return refuse(err, "name %s", climbs(path) ? "climbs out of the root" : "ends in '..'");
+		return refuse(err, "name %s",
+			      climbs(path) ? "climbs out of the root" : "ends in '..'");
 	*ret_dir_length = start;
 	return 0;
 }
@@ -342,7 +343,8 @@ int walk_target(struct tree_writer *writer, const char *path, struct node **ret_
 	if (ret)
 		return ret;
 	if (climbs(path) || !*ret_name)
-		return refuse(err, "hard link to %s, which is no name in the root", quote(path).text);
+		return refuse(err, "hard link to %s, which is no name in the root",
+			      quote(path).text);
 	memcpy(walk.rest, path, length);
 	walk.rest[length] = '\0';
 	do {

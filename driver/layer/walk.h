@@ -13,18 +13,18 @@ struct pending_link {
 	struct node *dir; /* where it stands: an empty file as a place holder, */
 	char *name;	  /* unless something else has taken the name since */
 	ino_t inode;
-	char *target; /* path from the root, as far as this layer can resolve it */
+	char *target;	/* path from the root, as far as this layer can resolve it */
 	int is_special; /* bound to a symlink, device or FIFO: later names are linked to this one */
 };
 
 struct tree_writer {
 	struct tree_sink sink;
 	struct node_table nodes;
-	int lower_fd; /* the merged lower layers, or -1 when they are not in view */
+	int lower_fd;	     /* the merged lower layers, or -1 when they are not in view */
 	struct node *recent; /* the directory of the last entry, and its name in the archive */
 	char recent_path[PATH_MAX];
 	size_t recent_length;
-	int file_fd; /* of the regular file that is being written, or -1 */
+	int file_fd;			    /* of the regular file that is being written, or -1 */
 	const struct sink_attributes *file; /* its attributes; borrowed until its end */
 	uint64_t file_written;		    /* the end of what was written so far */
 	struct pending_link *links;
@@ -36,7 +36,7 @@ struct tree_writer {
 enum walk_purpose {
 	WALK_LOOK, /* only to find it */
 	WALK_MAKE, /* an entry: what is missing on the way is made */
-	WALK_MARK  /* a mark of deletion: likewise, but such a directory goes again if it hides nothing */
+	WALK_MARK /* a mark of deletion: likewise, but such a directory goes again if it hides nothing */
 };
 
 /**
@@ -61,6 +61,27 @@ int walk_parent(struct tree_writer *writer, const char *path, enum walk_purpose 
  */
 int walk_target(struct tree_writer *writer, const char *path, struct node **ret_dir,
 		char ret_name[NAME_MAX + 1], char **ret_lower, struct snapdrv_error *err);
+
+/** tree_clear_name() - take away what stands under a name in @dir, whose descriptor is @fd. */
+int tree_clear_name(struct tree_writer *writer, struct node *dir, int fd, const char *name,
+		    struct snapdrv_error *err);
+
+/**
+ * tree_place() - make an entry by one call, which fails with EEXIST; once more after clearing the name.
+ * @make: as mknodat(2): -1 and errno. @what: for @make.
+ *
+ * Return: the directory's descriptor, borrowed, or a negative errno value.
+ */
+int tree_place(struct tree_writer *writer, const char *path, struct node **ret_dir,
+	       char name[NAME_MAX + 1], int (*make)(int fd, const char *name, const void *what),
+	       const void *what, struct snapdrv_error *err);
+
+/** tree_make_node() - for tree_place(): an empty file, device or FIFO. @what: its attributes. */
+int tree_make_node(int fd, const char *name, const void *what);
+
+/** tree_write_link() - the sink's link(). */
+int tree_write_link(struct tree_sink *sink, const char *path, const char *target,
+		    struct snapdrv_error *err);
 
 /**
  * walk_hide_lower() - what lower layers have in a directory is not to be seen; marked on disk once.

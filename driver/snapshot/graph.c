@@ -78,8 +78,9 @@ static int choose_driver(struct graph *graph, const char *wanted, struct snapdrv
 		if (ret)
 			return ret;
 		graph->backend.ops = backend_find(recorded);
-		return graph->backend.ops ? 0 : fail(err, SNAPDRV_USAGE, EINVAL,
-						     "driver %s: not known to this version", recorded);
+		return graph->backend.ops ? 0
+					  : fail(err, SNAPDRV_USAGE, EINVAL,
+						 "driver %s: not known to this version", recorded);
 	}
 	ops = try_driver(graph, wanted, err);
 	if (!ops)
@@ -172,8 +173,8 @@ static int move_strays(struct graph *graph, const struct stray_search *search, i
 		if (found)
 			continue;
 		if (search->dir_fd == graph->store.containers_fd) {
-			cleanup_free char *path = text_format(err, "%s/containers/%s",
-							      graph->store.root, name);
+			cleanup_free char *path =
+				text_format(err, "%s/containers/%s", graph->store.root, name);
 
 			if (path)
 				mount_detach_below(path, NULL);

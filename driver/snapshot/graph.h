@@ -49,7 +49,7 @@ int stack_push(struct tree_stack *stack, const struct tree_ref *tree, struct sna
 struct draft {
 	struct store_name name;
 	int is_made;
-	int is_published; /* within a change that is not committed yet */
+	int is_published;    /* within a change that is not committed yet */
 	struct tree_ref ref; /* where it is, for a stack */
 };
 

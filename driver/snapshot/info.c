@@ -24,8 +24,8 @@ static int count(struct graph *graph, const char *sql, size_t *ret_count, struct
 	return found < 0 ? found : 0;
 }
 
-static int ask(struct graph *graph, const struct backend_ops *ops, struct snapdrv_driver_info *driver,
-	       struct snapdrv_error *err)
+static int ask(struct graph *graph, const struct backend_ops *ops,
+	       struct snapdrv_driver_info *driver, struct snapdrv_error *err)
 {
 	struct store_name name = store_name(&graph->store);
 	int session_fd = store_session(&graph->store, err);
@@ -80,8 +80,8 @@ static int fill(struct graph *graph, struct snapdrv_info *info, struct snapdrv_e
 	if (!ret)
 		ret = count(graph, "SELECT count(*) FROM container", &info->n_containers, err);
 	if (!ret)
-		ret = count(graph, "SELECT count(*) FROM tree WHERE key IS NOT NULL", &info->n_layers,
-			    err);
+		ret = count(graph, "SELECT count(*) FROM tree WHERE key IS NOT NULL",
+			    &info->n_layers, err);
 	return ret ? ret : ask_all(graph, info, err);
 }
 

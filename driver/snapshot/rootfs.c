@@ -77,8 +77,9 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 	if (ret)
 		return ret;
 	dir_fd = open_container(graph, name);
-	target_fd = dir_fd < 0 ? -1 : openat(dir_fd, "rootfs", O_PATH | O_DIRECTORY | O_NOFOLLOW |
-								       O_CLOEXEC);
+	target_fd = dir_fd < 0 ? -1
+			       : openat(dir_fd, "rootfs",
+					O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (target_fd < 0)
 		return fail_errno(err, "open directory containers/%s/rootfs", name);
 	return snapshot_mount(graph, snapshot, target_fd, err);
@@ -125,7 +126,8 @@ int rootfs_read_file(int rootfs_fd, const char *path, size_t max, char **ret_dat
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return 0;
 	if (fd < 0)
-		return refuse(err, "%s of the image cannot be opened (errno %d)", quote(path).text, -fd);
+		return refuse(err, "%s of the image cannot be opened (errno %d)", quote(path).text,
+			      -fd);
 	ret = file_slurp(fd, max, ret_data, ret_size, err);
 	return ret ? fail_within(err, ret, "%s of the image", quote(path).text) : 1;
 }

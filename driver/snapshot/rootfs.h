@@ -28,7 +28,7 @@ int rootfs_umount(struct graph *graph, const char *name, struct snapdrv_error *e
 int rootfs_peek(struct graph *graph, const struct snapshot *snapshot, struct snapdrv_error *err);
 
 /** rootfs_read_file() - read_file of struct bundle_spec (image/bundle.h). */
-int rootfs_read_file(int rootfs_fd, const char *path, size_t max, char **ret_data,
-		     size_t *ret_size, struct snapdrv_error *err);
+int rootfs_read_file(int rootfs_fd, const char *path, size_t max, char **ret_data, size_t *ret_size,
+		     struct snapdrv_error *err);
 
 #endif

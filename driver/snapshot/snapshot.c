@@ -12,7 +12,8 @@
 
 static const char kinds[] = {[TREE_LAYER] = 'c', [TREE_ACTIVE] = 'a', [TREE_VIEW] = 'v', '\0'};
 
-static int read_snapshot(struct query *query, struct snapshot *ret_snapshot, struct snapdrv_error *err)
+static int read_snapshot(struct query *query, struct snapshot *ret_snapshot,
+			 struct snapdrv_error *err)
 {
 	int found = query ? query_next(query, err) : -EIO;
 
@@ -73,8 +74,8 @@ int snapshot_add(struct graph *graph, const char *name, enum tree_kind kind,
 	return 0;
 }
 
-int snapshot_stack(struct graph *graph, const struct snapshot *snapshot, struct tree_stack *ret_stack,
-		   struct snapdrv_error *err)
+int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
+		   struct tree_stack *ret_stack, struct snapdrv_error *err)
 {
 	cleanup_query struct query *query = db_query(
 		graph->store.db, err,
@@ -82,7 +83,8 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot, struct 
 		" SELECT id, parent, tree, 0 FROM snapshot WHERE id = ?"
 		" UNION ALL SELECT s.id, s.parent, s.tree, level + 1 FROM snapshot s, chain"
 		" WHERE s.id = chain.parent)"
-		"SELECT tree.id, tree.root_given, tree.root_opaque, key IS NULL FROM chain JOIN tree ON tree.id = chain.tree"
+		"SELECT tree.id, tree.root_given, tree.root_opaque, key IS NULL FROM chain "
+		"JOIN tree ON tree.id = chain.tree"
 		" ORDER BY level DESC",
 		"i", snapshot->id);
 	cleanup_stack struct tree_stack stack = {0};
@@ -134,10 +136,11 @@ static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct s
 	return 0;
 }
 
-int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed, struct snapdrv_error *err)
+int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
+		     struct snapdrv_error *err)
 {
 	while (id) {
-		struct snapshot snapshot;
+		struct snapshot snapshot = {0};
 		int ret = snapshot_get(graph, id, &snapshot, err);
 
 		if (ret)

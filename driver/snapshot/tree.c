@@ -38,7 +38,8 @@ int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack
 		return session_fd;
 	snprintf(draft.ref.path, sizeof(draft.ref.path), "../staging/%s/%s", graph->store.session,
 		 draft.name.text);
-	ret = graph->backend.ops->make(&graph->backend, session_fd, draft.name.text, kind, parents, err);
+	ret = graph->backend.ops->make(&graph->backend, session_fd, draft.name.text, kind, parents,
+				       err);
 	if (ret)
 		return ret;
 	*ret_draft = draft;
@@ -47,7 +48,8 @@ int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack
 
 int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_error *err)
 {
-	return graph->backend.ops->open(&graph->backend, graph->store.session_fd, draft->name.text, err);
+	return graph->backend.ops->open(&graph->backend, graph->store.session_fd, draft->name.text,
+					err);
 }
 
 void draft_drop(struct graph *graph, struct draft *draft)
@@ -73,11 +75,12 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 {
 	struct store *store = &graph->store;
 	char name[24];
-	int ret = db_run(store->db, err,
-			 "INSERT INTO tree(key, root_given, root_opaque, needs_look, bytes, entries)"
-			 " VALUES(?, ?, ?, ?, ?, ?)",
-			 "siiiii", key, (int64_t)record->root_given, (int64_t)record->root_opaque,
-			 (int64_t)record->needs_look, (int64_t)record->bytes, (int64_t)record->entries);
+	int ret = db_run(
+		store->db, err,
+		"INSERT INTO tree(key, root_given, root_opaque, needs_look, bytes, entries)"
+		" VALUES(?, ?, ?, ?, ?, ?)",
+		"siiiii", key, (int64_t)record->root_given, (int64_t)record->root_opaque,
+		(int64_t)record->needs_look, (int64_t)record->bytes, (int64_t)record->entries);
 
 	if (ret < 0)
 		return ret;
@@ -85,7 +88,8 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	record->is_active = !key;
 	draft->is_published = 1;
 	snprintf(name, sizeof(name), "%lld", (long long)record->id);
-	return store_move(store, draft->name.text, key ? store->layers_fd : store->active_fd, name, err);
+	return store_move(store, draft->name.text, key ? store->layers_fd : store->active_fd, name,
+			  err);
 }
 
 static int read_record(struct query *query, struct tree_record *ret_record,
@@ -107,7 +111,8 @@ static int read_record(struct query *query, struct tree_record *ret_record,
 	return 1;
 }
 
-#define COLUMNS "SELECT id, root_given, root_opaque, bytes, entries, key IS NULL, needs_look FROM tree "
+#define COLUMNS \
+	"SELECT id, root_given, root_opaque, bytes, entries, key IS NULL, needs_look FROM tree "
 
 int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
 	      struct snapdrv_error *err)

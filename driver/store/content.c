@@ -16,7 +16,8 @@ int content_has(struct store *store, const struct digest *digest, struct snapdrv
 	struct digest_text text = digest_format(digest);
 	int64_t one;
 
-	return db_get_int(store->db, &one, err, "SELECT 1 FROM blob WHERE digest = ?", "s", text.text);
+	return db_get_int(store->db, &one, err, "SELECT 1 FROM blob WHERE digest = ?", "s",
+			  text.text);
 }
 
 int content_open(struct store *store, const struct digest *digest, struct snapdrv_error *err)
@@ -27,8 +28,8 @@ int content_open(struct store *store, const struct digest *digest, struct snapdr
 	return fd < 0 ? fail_errno(err, "blob %s", text.text) : fd;
 }
 
-int content_publish(struct store *store, const char *name, const struct digest *digest, uint64_t size,
-		    struct snapdrv_error *err)
+int content_publish(struct store *store, const char *name, const struct digest *digest,
+		    uint64_t size, struct snapdrv_error *err)
 {
 	struct digest_text text = digest_format(digest);
 	int ret = content_has(store, digest, err);
@@ -105,7 +106,8 @@ void content_unlink(struct store *store, const char *text)
 	if (session_fd < 0 || digest_parse(text, &digest, NULL) || store_begin(store, NULL))
 		return;
 	if (!content_has(store, &digest, NULL))
-		moved = !renameat(store->content_fd, text + strlen("sha256:"), session_fd, name.text);
+		moved = !renameat(store->content_fd, text + strlen("sha256:"), session_fd,
+				  name.text);
 	store_rollback(store);
 	if (moved)
 		unlinkat(session_fd, name.text, 0);

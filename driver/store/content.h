@@ -16,8 +16,8 @@ int content_open(struct store *store, const struct digest *digest, struct snapdr
  * @name: the file in the session's directory; complete and, unless the user said otherwise, on disk.
  *        It is moved; left alone when the blob is there already.
  */
-int content_publish(struct store *store, const char *name, const struct digest *digest, uint64_t size,
-		    struct snapdrv_error *err);
+int content_publish(struct store *store, const char *name, const struct digest *digest,
+		    uint64_t size, struct snapdrv_error *err);
 
 /**
  * content_keep_file() - take a file of the outside into the session without copying its data.

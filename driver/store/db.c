@@ -90,12 +90,15 @@ int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
 	if (!db)
 		return fail_memory(err);
 	if (sqlite3_open_v2(path, &db->handle,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL)) {
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			    NULL)) {
 		ret = fail_sqlite(db, err);
 	} else {
 		sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-		ret = run_script(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-				     "PRAGMA foreign_keys=ON;", err);
+		ret = run_script(db,
+				 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+				 "PRAGMA foreign_keys=ON;",
+				 err);
 	}
 	if (!ret)
 		ret = bring_up_to_date(db, err);

@@ -14,7 +14,8 @@
 
 static int set_lock(struct store *store, int command, short type, off_t start, off_t length)
 {
-	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
 	int ret;
 
 	do {

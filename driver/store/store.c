@@ -83,8 +83,14 @@ static int open_all(struct store *store, const char *root, struct snapdrv_error 
 
 int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err)
 {
-	struct store store = {.root_fd = -1, .content_fd = -1, .layers_fd = -1, .active_fd = -1,
-			      .containers_fd = -1, .staging_fd = -1, .lock_fd = -1, .session_fd = -1};
+	struct store store = {.root_fd = -1,
+			      .content_fd = -1,
+			      .layers_fd = -1,
+			      .active_fd = -1,
+			      .containers_fd = -1,
+			      .staging_fd = -1,
+			      .lock_fd = -1,
+			      .session_fd = -1};
 	int ret = open_all(&store, root, err);
 
 	if (ret) {
@@ -171,8 +177,8 @@ struct store_name store_name(struct store *store)
 
 static int take_if_dead(struct store *store, const char *name, int *ret_fd)
 {
-	cleanup_fd int fd = openat(store->staging_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-							    O_CLOEXEC);
+	cleanup_fd int fd =
+		openat(store->staging_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
 		return 0;

@@ -29,7 +29,7 @@ struct store {
 	int lock_fd;
 	int session_fd; /* staging/SESSION, or -1 before store_session() */
 	char session[24];
-	unsigned names; /* made so far by store_name() */
+	unsigned names;		  /* made so far by store_name() */
 	struct store_move *moves; /* made since store_begin() */
 	size_t n_moves;
 	struct db *db;

@@ -19,7 +19,7 @@ static int read_file(int rootfs_fd, const char *path, size_t max, char **ret_dat
 		     struct snapdrv_error *err)
 {
 	const char *text =
-	    !strcmp(path, "/etc/passwd") ? passwd_text : "app:x:5:\nvideo:x:44:app\n";
+		!strcmp(path, "/etc/passwd") ? passwd_text : "app:x:5:\nvideo:x:44:app\n";
 
 	CHECK(rootfs_fd == ROOTFS_FD && max == 1 << 20);
 	if (passwd_fails)
@@ -36,10 +36,10 @@ static struct bundle_spec a_spec(void)
 	passwd_text = "root:x:0:0::/root:\napp:x:1000:5::/home/app:\n";
 	passwd_fails = 0;
 	return (struct bundle_spec){
-	    .name = "web",
-	    .rootfs = "/var/lib/snapdrv/containers/web/rootfs",
-	    .rootfs_fd = ROOTFS_FD,
-	    .read_file = read_file,
+		.name = "web",
+		.rootfs = "/var/lib/snapdrv/containers/web/rootfs",
+		.rootfs_fd = ROOTFS_FD,
+		.read_file = read_file,
 	};
 }
 
@@ -162,11 +162,11 @@ static void takes_other_args(void)
 static void needs_a_command(void)
 {
 	static const char *const documents[] = {
-	    "{}",
-	    "{\"config\":null}",
-	    "{\"config\":{}}",
-	    "{\"config\":{\"Cmd\":[],\"Entrypoint\":[]}}",
-	    "{\"config\":{\"Entrypoint\":[\"\"]}}",
+		"{}",
+		"{\"config\":null}",
+		"{\"config\":{}}",
+		"{\"config\":{\"Cmd\":[],\"Entrypoint\":[]}}",
+		"{\"config\":{\"Entrypoint\":[\"\"]}}",
 	};
 	struct bundle_spec spec = a_spec();
 
@@ -186,8 +186,8 @@ static void makes_the_environment(void)
 	EXPECT_PROCESS("\"Cmd\":[\"a\"],\"User\":\"app\",\"Env\":[\"A=1\",\"B=\",\"A==2\"]", "env",
 		       "[" PATH ",\"HOSTNAME=web\",\"HOME=/home/app\",\"A=1\",\"B=\",\"A==2\"]");
 	EXPECT_PROCESS(
-	    "\"Cmd\":[\"a\"],\"Env\":[\"HOME=/h\",\"PATH=/p\",\"HOSTNAME=\",\"PATHS=1\"]", "env",
-	    "[\"HOME=/h\",\"PATH=/p\",\"HOSTNAME=\",\"PATHS=1\"]");
+		"\"Cmd\":[\"a\"],\"Env\":[\"HOME=/h\",\"PATH=/p\",\"HOSTNAME=\",\"PATHS=1\"]",
+		"env", "[\"HOME=/h\",\"PATH=/p\",\"HOSTNAME=\",\"PATHS=1\"]");
 }
 
 /* docker: NAME alone takes the default away, and is no variable itself. */
@@ -265,13 +265,13 @@ static void gives_docker_s_capabilities(void)
 static void has_docker_s_mounts(void)
 {
 	static const char *const wanted[] = {
-	    "/proc proc proc nosuid noexec nodev",
-	    "/dev tmpfs tmpfs nosuid strictatime mode=755 size=65536k",
-	    "/dev/pts devpts devpts nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5",
-	    "/sys sysfs sysfs nosuid noexec nodev ro",
-	    "/sys/fs/cgroup cgroup cgroup ro nosuid noexec nodev",
-	    "/dev/mqueue mqueue mqueue nosuid noexec nodev",
-	    "/dev/shm tmpfs shm nosuid noexec nodev mode=1777 size=67108864",
+		"/proc proc proc nosuid noexec nodev",
+		"/dev tmpfs tmpfs nosuid strictatime mode=755 size=65536k",
+		"/dev/pts devpts devpts nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5",
+		"/sys sysfs sysfs nosuid noexec nodev ro",
+		"/sys/fs/cgroup cgroup cgroup ro nosuid noexec nodev",
+		"/dev/mqueue mqueue mqueue nosuid noexec nodev",
+		"/dev/shm tmpfs shm nosuid noexec nodev mode=1777 size=67108864",
 	};
 	struct bundle_spec spec = a_spec();
 	cleanup_json json_t *bundle = make(&spec, "{\"config\":{\"Cmd\":[\"a\"]}}", NULL);
@@ -279,13 +279,13 @@ static void has_docker_s_mounts(void)
 	size_t i, j;
 
 	CHECK(json_array_size(at(bundle, "mounts")) == sizeof(wanted) / sizeof(*wanted));
-	json_array_foreach (at(bundle, "mounts"), i, mount) {
+	json_array_foreach(at(bundle, "mounts"), i, mount) {
 		char got[200];
 
 		snprintf(got, sizeof(got), "%s %s %s", json_string_value(at(mount, "destination")),
 			 json_string_value(at(mount, "type")),
 			 json_string_value(at(mount, "source")));
-		json_array_foreach (at(mount, "options"), j, option) {
+		json_array_foreach(at(mount, "options"), j, option) {
 			strcat(got, " ");
 			strcat(got, json_string_value(option));
 		}
@@ -298,7 +298,7 @@ static int holds(json_t *array, const char *text)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (array, i, item) {
+	json_array_foreach(array, i, item) {
 		if (!strcmp(json_string_value(item), text))
 			return 1;
 	}
@@ -325,21 +325,22 @@ static void has_docker_s_limits(void)
 	CHECK(json_array_size(rules) == 8);
 	CHECK_TEXT(first, "{\"allow\":false,\"access\":\"rwm\"}");
 	CHECK_TEXT(
-	    last, "{\"allow\":false,\"type\":\"c\",\"major\":10,\"minor\":229,\"access\":\"rwm\"}");
+		last,
+		"{\"allow\":false,\"type\":\"c\",\"major\":10,\"minor\":229,\"access\":\"rwm\"}");
 }
 
 static void tells_what_the_image_says_of_itself(void)
 {
 	struct bundle_spec spec = a_spec();
 	cleanup_json json_t *bundle = make(
-	    &spec,
-	    "{\"os\":\"linux\",\"architecture\":\"arm64\",\"variant\":\"v8\",\"author\":\"me\","
-	    "\"created\":\"2024-01-02T03:04:05Z\",\"os.version\":\"1\","
-	    "\"os.features\":[\"a\",\"b\"],"
-	    "\"config\":{\"Cmd\":[\"a\"],\"StopSignal\":\"SIGQUIT\","
-	    "\"ExposedPorts\":{\"80/tcp\":{},\"53/udp\":{}},"
-	    "\"Labels\":{\"org.opencontainers.image.author\":\"label\",\"k\":\"\"}}}",
-	    NULL);
+		&spec,
+		"{\"os\":\"linux\",\"architecture\":\"arm64\",\"variant\":\"v8\",\"author\":\"me\","
+		"\"created\":\"2024-01-02T03:04:05Z\",\"os.version\":\"1\","
+		"\"os.features\":[\"a\",\"b\"],"
+		"\"config\":{\"Cmd\":[\"a\"],\"StopSignal\":\"SIGQUIT\","
+		"\"ExposedPorts\":{\"80/tcp\":{},\"53/udp\":{}},"
+		"\"Labels\":{\"org.opencontainers.image.author\":\"label\",\"k\":\"\"}}}",
+		NULL);
 
 	EXPECT("annotations", "{\"org.opencontainers.image.author\":\"label\",\"k\":\"\","
 			      "\"org.opencontainers.image.os\":\"linux\","
@@ -356,11 +357,11 @@ static void passes_no_orders_on(void)
 {
 	struct bundle_spec spec = a_spec();
 	cleanup_json json_t *bundle =
-	    make(&spec,
-		 "{\"config\":{\"Cmd\":[\"a\"],\"Labels\":{\"run.oci.hooks.stdout\":\"/x\","
-		 "\"org.systemd.property.ExecStart\":\"x\",\"org.criu.config\":\"/x\","
-		 "\"io.katacontainers.config.hypervisor.path\":\"/x\",\"run.ocic\":\"kept\"}}}",
-		 NULL);
+		make(&spec,
+		     "{\"config\":{\"Cmd\":[\"a\"],\"Labels\":{\"run.oci.hooks.stdout\":\"/x\","
+		     "\"org.systemd.property.ExecStart\":\"x\",\"org.criu.config\":\"/x\","
+		     "\"io.katacontainers.config.hypervisor.path\":\"/x\",\"run.ocic\":\"kept\"}}}",
+		     NULL);
 
 	EXPECT("annotations", "{\"run.ocic\":\"kept\"}");
 }
@@ -368,28 +369,28 @@ static void passes_no_orders_on(void)
 static void refuses_wrong_types(void)
 {
 	static const char *const documents[] = {
-	    "[]",
-	    "{\"config\":[]}",
-	    "{\"config\":\"\"}",
-	    "{\"os\":7,\"config\":{\"Cmd\":[\"a\"]}}",
-	    "{\"author\":[],\"config\":{\"Cmd\":[\"a\"]}}",
-	    "{\"os.features\":{},\"config\":{\"Cmd\":[\"a\"]}}",
-	    "{\"os.features\":[1],\"config\":{\"Cmd\":[\"a\"]}}",
-	    "{\"config\":{\"Cmd\":\"a\"}}",
-	    "{\"config\":{\"Cmd\":{}}}",
-	    "{\"config\":{\"Cmd\":[\"a\",1]}}",
-	    "{\"config\":{\"Cmd\":[[\"a\"]]}}",
-	    "{\"config\":{\"Cmd\":[null]}}",
-	    "{\"config\":{\"Entrypoint\":7,\"Cmd\":[\"a\"]}}",
-	    "{\"config\":{\"Entrypoint\":[7],\"Cmd\":[\"a\"]}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"Env\":{\"A\":\"1\"}}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"Env\":[1]}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"User\":0}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"WorkingDir\":[]}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"Labels\":[]}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"Labels\":{\"a\":1}}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"StopSignal\":9}}",
-	    "{\"config\":{\"Cmd\":[\"a\"],\"ExposedPorts\":[80]}}",
+		"[]",
+		"{\"config\":[]}",
+		"{\"config\":\"\"}",
+		"{\"os\":7,\"config\":{\"Cmd\":[\"a\"]}}",
+		"{\"author\":[],\"config\":{\"Cmd\":[\"a\"]}}",
+		"{\"os.features\":{},\"config\":{\"Cmd\":[\"a\"]}}",
+		"{\"os.features\":[1],\"config\":{\"Cmd\":[\"a\"]}}",
+		"{\"config\":{\"Cmd\":\"a\"}}",
+		"{\"config\":{\"Cmd\":{}}}",
+		"{\"config\":{\"Cmd\":[\"a\",1]}}",
+		"{\"config\":{\"Cmd\":[[\"a\"]]}}",
+		"{\"config\":{\"Cmd\":[null]}}",
+		"{\"config\":{\"Entrypoint\":7,\"Cmd\":[\"a\"]}}",
+		"{\"config\":{\"Entrypoint\":[7],\"Cmd\":[\"a\"]}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"Env\":{\"A\":\"1\"}}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"Env\":[1]}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"User\":0}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"WorkingDir\":[]}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"Labels\":[]}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"Labels\":{\"a\":1}}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"StopSignal\":9}}",
+		"{\"config\":{\"Cmd\":[\"a\"],\"ExposedPorts\":[80]}}",
 	};
 	struct bundle_spec spec = a_spec();
 

@@ -26,21 +26,21 @@ static void reads_objects_and_arrays(void)
 static void refuses_what_is_not_one_document(void)
 {
 	static const char *const bad[] = {
-	    "",
-	    " ",
-	    "{",
-	    "1",
-	    "\"text\"",
-	    "{\"a\":1}x",
-	    "{} {}",
-	    "{\"a\":}",
-	    "{'a':1}",
-	    "[1,]",
-	    "nul",
-	    "[\"\xff\"]",
-	    "[\"\\u0000\"]",
-	    "{\"a\":1,\"a\":2}",
-	    "[1e999]",
+		"",
+		" ",
+		"{",
+		"1",
+		"\"text\"",
+		"{\"a\":1}x",
+		"{} {}",
+		"{\"a\":}",
+		"{'a':1}",
+		"[1,]",
+		"nul",
+		"[\"\xff\"]",
+		"[\"\\u0000\"]",
+		"{\"a\":1,\"a\":2}",
+		"[1e999]",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

@@ -13,15 +13,15 @@ static void reads_and_names(void)
 	static const struct {
 		const char *text, *name;
 	} cases[] = {
-	    {"linux/amd64", "linux/amd64"},	  {"linux/x86_64", "linux/amd64"},
-	    {"Linux/X86-64", "linux/amd64"},	  {"linux/amd64/v1", "linux/amd64"},
-	    {"linux/amd64/v3", "linux/amd64/v3"}, {"linux/aarch64", "linux/arm64"},
-	    {"linux/arm64/v8", "linux/arm64"},	  {"linux/arm64/8", "linux/arm64"},
-	    {"linux/arm64/v9", "linux/arm64/v9"}, {"linux/arm", "linux/arm/v7"},
-	    {"linux/arm/6", "linux/arm/v6"},	  {"linux/armhf", "linux/arm/v7"},
-	    {"linux/armel", "linux/arm/v6"},	  {"linux/armv7l", "linux/arm/v7"},
-	    {"linux/i686", "linux/386"},	  {"linux/s390x", "linux/s390x"},
-	    {"macos/arm64", "darwin/arm64"},	  {"windows/amd64", "windows/amd64"},
+		{"linux/amd64", "linux/amd64"},	      {"linux/x86_64", "linux/amd64"},
+		{"Linux/X86-64", "linux/amd64"},      {"linux/amd64/v1", "linux/amd64"},
+		{"linux/amd64/v3", "linux/amd64/v3"}, {"linux/aarch64", "linux/arm64"},
+		{"linux/arm64/v8", "linux/arm64"},    {"linux/arm64/8", "linux/arm64"},
+		{"linux/arm64/v9", "linux/arm64/v9"}, {"linux/arm", "linux/arm/v7"},
+		{"linux/arm/6", "linux/arm/v6"},      {"linux/armhf", "linux/arm/v7"},
+		{"linux/armel", "linux/arm/v6"},      {"linux/armv7l", "linux/arm/v7"},
+		{"linux/i686", "linux/386"},	      {"linux/s390x", "linux/s390x"},
+		{"macos/arm64", "darwin/arm64"},      {"windows/amd64", "windows/amd64"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -38,18 +38,18 @@ static void reads_and_names(void)
 static void refuses_what_is_no_platform(void)
 {
 	static const char *const bad[] = {
-	    "",
-	    "linux",
-	    "/",
-	    "linux/",
-	    "/amd64",
-	    "linux//v8",
-	    "linux/arm/",
-	    "linux/arm/v7/x",
-	    "linux/a b",
-	    "lin\nux/arm",
-	    "linux/caf\xc3\xa9",
-	    "linux/an-architecture-of-more-than-31-bytes",
+		"",
+		"linux",
+		"/",
+		"linux/",
+		"/amd64",
+		"linux//v8",
+		"linux/arm/",
+		"linux/arm/v7/x",
+		"linux/a b",
+		"lin\nux/arm",
+		"linux/caf\xc3\xa9",
+		"linux/an-architecture-of-more-than-31-bytes",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -119,12 +119,12 @@ static void fits_no_other(void)
 
 static void prefers_the_highest_that_runs(void)
 {
-	int v5 =
-	    fit("linux/arm/v7", "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v5\"}");
-	int v6 =
-	    fit("linux/arm/v7", "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v6\"}");
-	int v7 =
-	    fit("linux/arm/v7", "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v7\"}");
+	int v5 = fit("linux/arm/v7",
+		     "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v5\"}");
+	int v6 = fit("linux/arm/v7",
+		     "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v6\"}");
+	int v7 = fit("linux/arm/v7",
+		     "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v7\"}");
 	int base = fit("linux/amd64/v3", "{\"os\":\"linux\",\"architecture\":\"amd64\"}");
 	int v2 = fit("linux/amd64/v3",
 		     "{\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":\"v2\"}");
@@ -146,18 +146,18 @@ static void takes_none_for_perhaps(void)
 static void malformed_ones_do_not_fit(void)
 {
 	static const char *const bad[] = {
-	    "[]",
-	    "{}",
-	    "{\"os\":\"linux\"}",
-	    "{\"architecture\":\"amd64\"}",
-	    "{\"os\":\"\",\"architecture\":\"amd64\"}",
-	    "{\"os\":[\"linux\"],\"architecture\":\"amd64\"}",
-	    "{\"os\":\"linux\",\"architecture\":7}",
-	    "{\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":{}}",
-	    "{\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":\"v 1\"}",
-	    "{\"os\":\"linux\",\"architecture\":\"amd64/\"}",
-	    "{\"os\":\"linux\",\"architecture\":"
-	    "\"amd64amd64amd64amd64amd64amd64amd64amd64amd64\"}",
+		"[]",
+		"{}",
+		"{\"os\":\"linux\"}",
+		"{\"architecture\":\"amd64\"}",
+		"{\"os\":\"\",\"architecture\":\"amd64\"}",
+		"{\"os\":[\"linux\"],\"architecture\":\"amd64\"}",
+		"{\"os\":\"linux\",\"architecture\":7}",
+		"{\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":{}}",
+		"{\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":\"v 1\"}",
+		"{\"os\":\"linux\",\"architecture\":\"amd64/\"}",
+		"{\"os\":\"linux\",\"architecture\":"
+		"\"amd64amd64amd64amd64amd64amd64amd64amd64amd64\"}",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

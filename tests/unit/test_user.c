@@ -189,7 +189,7 @@ static void nuls_hide_nothing(void)
 	static const char bad[] = "app\0x:x:0:0::/h:\nroot:x:0:0::/ro\0ot:\napp:x:5:6::/a:\n";
 	static const char bad_group[] = "g:x:1:app\0\nh:x:2:app\n";
 	cleanup_free char *app =
-	    outcome("app", bad, sizeof(bad) - 1, bad_group, sizeof(bad_group) - 1);
+		outcome("app", bad, sizeof(bad) - 1, bad_group, sizeof(bad_group) - 1);
 	cleanup_free char *root = outcome("", bad, sizeof(bad) - 1, NULL, 0);
 	cleanup_free char *nothing = outcome("1", "\0\0\0", 3, "\0", 1);
 
