@@ -22,7 +22,7 @@ umask 022
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(dirname "$TESTS")
 TOOLS=$TESTS/tools
-SNAPDRV=${SNAPDRV:-$TOP/build/snapdrv}
+SNAPDRV=$(realpath "${SNAPDRV:-$TOP/build/snapdrv}")
 BACKEND=${BACKEND:-overlay}
 CACHE=${SNAPDRV_CACHE:-/var/cache/snapdrv-test}
 PYTHON=${PYTHON:-$(python3 -c 'import sys; print(sys.executable)')}

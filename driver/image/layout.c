@@ -93,7 +93,7 @@ static int read_blob(struct layout *layout, const struct descriptor *descriptor,
 
 static int plan_layer(struct layer_plan *layer, const json_t *json, struct snapdrv_error *err)
 {
-	struct descriptor descriptor;
+	struct descriptor descriptor = {.size = 0};
 	int ret = read_descriptor(json, &descriptor, err), known = !descriptor.media_type;
 
 	if (ret)

@@ -155,7 +155,8 @@ static char *find_process(const char *path,
 		const char *use;
 		ssize_t length;
 
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+		    atoi(entry->d_name) == getpid())
 			continue;
 		process_fd = openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		use = process_fd < 0 ? NULL : question(process_fd, &used);

@@ -29,7 +29,7 @@ struct overlay_mount {
  * @target_fd: the directory to mount on, or -1: the mount stays detached, and goes away with the
  *             descriptor that is returned.
  *
- * fsopen(2) with `lowerdir+` a layer at a time (Linux 6.5) takes MOUNT_OVERLAY_MAX of them. Where the
+ * fsopen(2) with `lowerdir+` a layer at a time (Linux 6.8) takes MOUNT_OVERLAY_MAX of them. Where the
  * kernel lacks that, mount(2): all names have to fit one page of options, so the current directory of a
  * short-lived thread is moved to @base_fd and the names are given relative to it.
  *

@@ -133,10 +133,10 @@ static int mount_old_detached(const struct job *job, const char *options, struct
 	const char *target = job->overlay->lower[0];
 	int fd;
 
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    fchdir(job->overlay->base_fd))
+	/* The current directory comes along into the namespace; the descriptor's mount stays outside. */
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return fail_errno(err, "mount an overlay: mount namespace");
-	if (mount("snapdrv", target, "overlay", MS_RDONLY, options))
+	if (mount("snapdrv", target, "overlay", job->overlay->upper ? 0 : MS_RDONLY, options))
 		return fail_errno(err, "mount an overlay of %zu layers", job->overlay->n_lower);
 	fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? fail_errno(err, "open an overlay") : fd;

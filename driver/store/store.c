@@ -77,7 +77,14 @@ static int open_all(struct store *store, const char *root, struct snapdrv_error 
 	if (ret)
 		return ret;
 	db_path = text_format(err, "%s/snapdrv.db", store->root);
-	ret = db_path ? db_open(db_path, &store->db, err) : -ENOMEM;
+	if (!db_path)
+		return -ENOMEM;
+	/* SQLite sets up and takes down its WAL when the first one opens and the last one closes. */
+	ret = lock_writer(store, err);
+	if (ret)
+		return ret;
+	ret = db_open(db_path, &store->db, err);
+	unlock_writer(store);
 	return ret;
 }
 
@@ -114,7 +121,10 @@ void store_close(struct store *store)
 {
 	if (store->session_fd >= 0)
 		unlinkat(store->staging_fd, store->session, AT_REMOVEDIR);
-	db_close(store->db);
+	if (store->db && !lock_writer(store, NULL)) {
+		db_close(store->db);
+		unlock_writer(store);
+	}
 	store->db = NULL;
 	close_fd(&store->session_fd);
 	close_fd(&store->content_fd);

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Kernels and seccomp filters without the new system calls (strace answers in their place), and the order
+# in which things come to the disk.
+. "$(dirname "$0")/../lib.sh"
+
+# without CALL ERROR[:WHEN] COMMAND...: as on a kernel where the call answers so.
+without() {
+	local call=$1 error=$2
+	shift 2
+	strace -f -qq -A -o "$CASE/.trace" -e trace="$call" -e inject="$call:error=$error" "$@"
+}
+snap_without() {
+	local call=$1 error=$2
+	shift 2
+	without "$call" "$error" "$SNAPDRV" --root "$ROOT" "$@"
+}
+
+# Layers whose parents are only below, links into lower layers, symlinks on the way, deep names.
+everything() {
+	layout "$1" <<-'END'
+		import sys
+		base = [directory("usr"), directory("usr/lib", mode=0o711, uid=7), file("usr/lib/a", "a"),
+		        symlink("lib", "usr/lib"), symlink("abs", "/usr"), directory("gone"), file("gone/x", "x")]
+		over = [file("lib/b", "b"), file("abs/lib/c", "c"), hardlink("hard", "lib/a"), whiteout("gone"),
+		        symlink("up", "../../usr"), file("up/lib/d", "d"), file("/".join("n" * 200 for _ in range(9)), "deep")]
+		Layout(Image([base, over], names="all:1")).write_dir(sys.argv[1])
+	END
+}
+
+same_without() {
+	local call=$1 error=$2
+	everything image
+	expect_exit 0 snap load image
+	expect_exit 0 snap create all:1
+	treedump --no-root-mtime "$OUT" >want
+	expect_exit 0 snap umount "$(basename "$(dirname "$OUT")")"
+	grep -q '^usr/lib/d file' want || fail_ "$(cat want)"
+	grep -q '^hard file' want || fail_ "$(cat want)"
+	ROOT=$CASE/other
+	expect_exit 0 snap_without "$call" "$error" load image
+	expect_exit 0 snap_without "$call" "$error" create --name c all:1
+	treedump --no-root-mtime "$OUT" >got
+	diff -u want got || fail_ "another tree without $call"
+	echo written >"$OUT/new"
+	expect_exit 0 snap umount c
+	expect_exit 0 snap_without "$call" "$error" mount c
+	same written "$(cat "$OUT/new")"
+	grep -q INJECTED .trace || fail_ "$call was never called"
+	expect_exit 0 snap_without "$call" "$error" create --read-only all:1
+}
+case_ "the same trees without openat2 (before Linux 5.6, and under seccomp filters)" same_without openat2 ENOSYS
+case_ "the same trees where a seccomp filter answers EPERM to openat2" same_without openat2 EPERM
+case_ "the same trees without fsopen (before Linux 5.2): mount(2)" same_without fsopen ENOSYS
+case_ "the same trees without lowerdir+ (before Linux 6.8): mount(2)" same_without fsconfig EINVAL:when=1
+case_ "the same trees without mount_setattr (before Linux 5.12)" same_without mount_setattr ENOSYS
+
+many() {
+	layout image <<-'END'
+		layers = [Layer([directory("d"), file("d/last", str(n)), file(f"d/{n}", str(n))], "none") for n in range(400)]
+		Layout(Image(layers, names="many:1")).write_dir("image")
+	END
+}
+option_page() {
+	many
+	expect_exit 0 snap load image
+	expect_exit 0 snap_without fsopen ENOSYS create many:1
+	same 399 "$(cat "$OUT/d/last")"
+	same 401 "$(ls "$OUT/d" | wc -l)"
+	expect_exit 0 snap rm --all
+	expect_exit 0 snap rmi many:1
+	# Names of layers grow with their number: in a store of many years the page holds fewer of them.
+	"$PYTHON" -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE sqlite_sequence SET seq = 1000000000 WHERE name = ?", ("tree",)); db.commit()' "$ROOT/snapdrv.db"
+	expect_exit 0 snap load image
+	expect_exit 0 snap create --name new many:1
+	same 399 "$(cat "$OUT/d/last")"
+	expect_exit 0 snap umount new
+	expect_exit 1 snap_without fsopen ENOSYS create --name old many:1
+	one_line_error layers "at most 2"
+	[ ! -e "$ROOT/containers/old" ]
+	expect_exit 0 snap mount new
+}
+case_ "mount(2) takes as many layers as fit its page of options; more are an error that says how many" option_page
+
+on_disk_first() {
+	everything image
+	expect_exit 0 snap images
+	strace -f -qq -y -o .trace -e trace=syncfs,renameat,fsync,fdatasync,openat,write,pwrite64 \
+		"$SNAPDRV" --root "$ROOT" load image >.out || fail_ "load under strace"
+	"$PYTHON" - .trace "$ROOT" <<-'END' || fail_ "$(grep -nE 'syncfs|renameat|sync' .trace)"
+		import re, sys
+		lines = open(sys.argv[1], errors="replace").read().splitlines()
+		at = lambda what: [n for n, line in enumerate(lines) if re.search(what, line)]
+		sync = at(r"syncfs\(")
+		into_layers = at(r"renameat\([^)]*staging/[^)]*/layers>")
+		into_content = at(r"renameat\([^)]*staging/[^)]*/content/sha256>")
+		sync_layers = at(r"fsync\(\d+<[^>]*/layers>")
+		wal = at(r"fdatasync\(\d+<[^>]*snapdrv.db-wal>")
+		assert len(sync) == 1, "one syncfs for the whole image"
+		assert into_layers and into_content, "layers and blobs are moved to their places"
+		last_write = max(at(r"(write|pwrite64)\(\d+<[^>]*/staging/") + [0])
+		assert last_write < sync[0] < min(into_layers + into_content), "files are on disk before they are moved"
+		assert max(into_layers) < min(n for n in sync_layers if n > max(into_layers)) < wal[-1], "names before the rows"
+	END
+	expect_exit 0 snap create all:1
+}
+case_ "files and names are on disk before the row that says so, by one syncfs for the image" on_disk_first
+
+not_synced() {
+	everything image
+	expect_exit 0 without syncfs EIO "$SNAPDRV" --root "$ROOT" load --no-sync image
+	refused 1 without syncfs EIO "$SNAPDRV" --root "$CASE/other" load image
+	ROOT=$CASE/other
+	expect_exit 0 snap --json images
+	holds 'd == {"images": []}'
+	same "" "$(ls -A "$ROOT/layers" "$ROOT/staging" "$ROOT/content/sha256" | grep -v : || :)"
+}
+case_ "a disk that fails to sync is exit 1 and nothing is there; --no-sync does not ask it" not_synced
