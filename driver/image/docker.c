@@ -39,12 +39,9 @@ static int add_layers(struct image_plan *image, const json_t *json, struct snapd
 
 	if (ret < 0)
 		return ret;
-	if (!json_array_size(layers))
-		return refuse(err, "an image without layers");
-	image->layers = calloc(json_array_size(layers), sizeof(*image->layers));
-	if (!image->layers)
-		return fail_memory(err);
-	image->n_layers = json_array_size(layers);
+	ret = plan_make_layers(image, json_array_size(layers), err);
+	if (ret)
+		return ret;
 	json_array_foreach(layers, i, item) {
 		if (!json_is_string(item))
 			return refuse(err, "a layer is not a string");

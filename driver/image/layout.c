@@ -119,12 +119,9 @@ static int plan_layers(struct image_plan *image, const json_t *manifest, struct 
 
 	if (ret < 0)
 		return ret;
-	if (!json_array_size(layers))
-		return refuse(err, "an image without layers");
-	image->layers = calloc(json_array_size(layers), sizeof(*image->layers));
-	if (!image->layers)
-		return fail_memory(err);
-	image->n_layers = json_array_size(layers);
+	ret = plan_make_layers(image, json_array_size(layers), err);
+	if (ret)
+		return ret;
 	json_array_foreach(layers, i, item) {
 		ret = plan_layer(&image->layers[i], item, err);
 		if (ret)

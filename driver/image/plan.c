@@ -54,6 +54,19 @@ void plans_done(struct plans *plans)
 	*plans = (struct plans){0};
 }
 
+int plan_make_layers(struct image_plan *image, size_t count, struct snapdrv_error *err)
+{
+	if (!count)
+		return refuse(err, "an image without layers");
+	if (count > LAYERS_MAX)
+		return refuse(err, "more than %d layers", LAYERS_MAX);
+	image->layers = calloc(count, sizeof(*image->layers));
+	if (!image->layers)
+		return fail_memory(err);
+	image->n_layers = count;
+	return 0;
+}
+
 static int read_diff_ids(struct image_plan *image, const json_t *config, struct snapdrv_error *err)
 {
 	json_t *rootfs = NULL, *diff_ids = NULL, *item;
@@ -66,19 +79,12 @@ static int read_diff_ids(struct image_plan *image, const json_t *config, struct 
 				err);
 	if (ret < 0)
 		return ret;
-	if (!json_array_size(diff_ids))
-		return refuse(err, "an image without layers");
-	if (json_array_size(diff_ids) > LAYERS_MAX)
-		return refuse(err, "more than %d layers", LAYERS_MAX);
 	if (image->layers && json_array_size(diff_ids) != image->n_layers)
 		return refuse(err, "%zu DiffIDs for %zu layers", json_array_size(diff_ids),
 			      image->n_layers);
-	if (!image->layers) {
-		image->layers = calloc(json_array_size(diff_ids), sizeof(*image->layers));
-		if (!image->layers)
-			return fail_memory(err);
-		image->n_layers = json_array_size(diff_ids);
-	}
+	ret = image->layers ? 0 : plan_make_layers(image, json_array_size(diff_ids), err);
+	if (ret)
+		return ret;
 	json_array_foreach(diff_ids, i, item) {
 		struct layer_plan *layer = &image->layers[i];
 

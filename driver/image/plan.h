@@ -74,6 +74,9 @@ struct image_plan *plans_add(struct plans *plans, struct snapdrv_error *err);
  */
 int plan_config(struct image_plan *image, char *config, size_t size, struct snapdrv_error *err);
 
+/** plan_make_layers() - room for @count layers; none, or too many, are REFUSED. */
+int plan_make_layers(struct image_plan *image, size_t count, struct snapdrv_error *err);
+
 /** plan_make_manifest() - write the OCI manifest of an image whose blobs are known by now. */
 int plan_make_manifest(struct image_plan *image, struct snapdrv_error *err);
 

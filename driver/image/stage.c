@@ -35,10 +35,10 @@ int intake_keeps_blobs(const struct intake *intake)
 
 static void drop_writer(struct staged *staged)
 {
+	if (!staged->result.writer)
+		return;
 	tree_writer_free(steal_ptr(&staged->result.writer));
-	if (staged->tree_fd > 0)
-		close(staged->tree_fd);
-	staged->tree_fd = 0;
+	close(staged->tree_fd);
 }
 
 void staged_drop(struct intake *intake, struct staged *staged)
@@ -110,20 +110,29 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 	return 0;
 }
 
+/* The file that becomes the layer's blob while it is read. */
+static int start_copy(struct intake *intake, struct staged *staged, int *ret_fd,
+		      struct snapdrv_error *err)
+{
+	int fd = content_create(&intake->graph->store, &staged->blob, err);
+
+	if (fd < 0)
+		return fd;
+	staged->has_blob = 1;
+	*ret_fd = fd;
+	return 0;
+}
+
 int stage_unpack(struct intake *intake, const struct layer_input *input, const char *label,
 		 uint64_t size, int lower_fd, int copy, struct staged *ret_staged,
 		 struct snapdrv_error *err)
 {
 	struct staged staged = {0};
 	cleanup_fd int copy_fd = -1;
-	int ret;
+	int ret = copy ? start_copy(intake, &staged, &copy_fd, err) : 0;
 
-	if (copy) {
-		copy_fd = content_create(&intake->graph->store, &staged.blob, err);
-		if (copy_fd < 0)
-			return copy_fd;
-		staged.has_blob = 1;
-	}
+	if (ret)
+		return ret;
 	ret = unpack_into(intake, input, label, size, lower_fd, copy_fd, &staged, err);
 	if (ret) {
 		staged_drop(intake, &staged);
@@ -139,14 +148,10 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 	struct unpack_request request = {.input = *input, .limits = intake->limits};
 	struct staged staged = {0};
 	cleanup_fd int copy_fd = -1;
-	int ret;
+	int ret = copy ? start_copy(intake, &staged, &copy_fd, err) : 0;
 
-	if (copy) {
-		copy_fd = content_create(&intake->graph->store, &staged.blob, err);
-		if (copy_fd < 0)
-			return copy_fd;
-		staged.has_blob = 1;
-	}
+	if (ret)
+		return ret;
 	request.copy_fd = copy_fd;
 	ret = layer_digest(&request, &staged.result, err);
 	if (ret) {
