@@ -28,7 +28,7 @@ int intake_keeps_blobs(const struct intake *intake);
 struct staged {
 	int is_unpacked;
 	struct draft draft;
-	int tree_fd;		     /* kept open while there is a writer */
+	int tree_fd;		     /* open while there is a writer, and only then */
 	struct unpack_result result; /* its writer only while something is to be bound */
 	int needs_lower;	     /* there is something to bind, or was */
 	int is_tied;		     /* bound in a way that fits only these lower layers */

@@ -121,7 +121,7 @@ hostile() {
 		fifo) mkfifo tree/etc/$file ;;
 		absolute) ln -s "$CASE/host-file" tree/etc/$file ;;
 		relative) ln -s "../../../../../../../../../../../..$CASE/host-file" tree/etc/$file ;;
-		endless) truncate -s 20G tree/etc/$file ;;
+		endless) truncate -s 64M tree/etc/$file ;;
 		device) mknod tree/etc/$file c 1 5 ;;
 		folder) mkdir tree/etc/$file ;;
 		loop) ln -s $file tree/etc/$file ;;
