@@ -11,7 +11,8 @@
 static int settle_tree(struct units *units, struct unit *unit, struct snapdrv_error *err)
 {
 	struct graph *graph = units->intake->graph;
-	int is_chain = unit->staged.is_unpacked && unit->staged.is_tied;
+	int is_chain = !graph->backend.ops->is_layered ||
+		       (unit->staged.is_unpacked && unit->staged.is_tied);
 	struct tree_key key =
 		is_chain ? chain_key(&unit->layer->chain) : diff_key(&unit->layer->diff);
 	struct tree_record record = {
@@ -50,7 +51,7 @@ static int commit_layer(struct units *units, struct unit *unit, const struct sna
 			ret = snapshot_add(graph, chain.text, TREE_LAYER, parent, unit->tree.id,
 					   ret_snapshot, err);
 	}
-	if (!ret && unit->staged.has_blob)
+	if (!ret && unit->staged.has_blob && intake_keeps_blobs(units->intake))
 		ret = content_publish(&graph->store, unit->staged.blob.text, &unit->layer->blob,
 				      unit->layer->size, err);
 	return ret;

@@ -75,17 +75,16 @@ static void tell_progress(void *arg, uint64_t done)
 }
 
 static int unpack_into(struct intake *intake, const struct layer_input *input, const char *label,
-		       uint64_t size, int lower_fd, int copy_fd, struct staged *staged,
-		       struct snapdrv_error *err)
+		       uint64_t size, const struct tree_stack *parents, int lower_fd, int copy_fd,
+		       struct staged *staged, struct snapdrv_error *err)
 {
-	static const struct tree_stack no_parents;
 	struct progress progress = {intake, label, size};
 	struct unpack_request request = {.input = *input,
 					 .copy_fd = copy_fd,
 					 .lower_fd = lower_fd,
 					 .limits = intake->limits};
 	cleanup_fd int tree_fd = -1;
-	int ret = draft_make(intake->graph, TREE_LAYER, &no_parents, &staged->draft, err);
+	int ret = draft_make(intake->graph, TREE_LAYER, parents, &staged->draft, err);
 
 	if (ret)
 		return ret;
@@ -93,6 +92,7 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 	if (tree_fd < 0)
 		return tree_fd;
 	request.tree_fd = tree_fd;
+	request.carries_out = !intake->graph->backend.ops->is_layered;
 	if (intake->options->progress) {
 		request.progress = tell_progress;
 		request.progress_arg = &progress;
@@ -124,8 +124,8 @@ static int start_copy(struct intake *intake, struct staged *staged, int *ret_fd,
 }
 
 int stage_unpack(struct intake *intake, const struct layer_input *input, const char *label,
-		 uint64_t size, int lower_fd, int copy, struct staged *ret_staged,
-		 struct snapdrv_error *err)
+		 uint64_t size, const struct tree_stack *parents, int lower_fd, int copy,
+		 struct staged *ret_staged, struct snapdrv_error *err)
 {
 	struct staged staged = {0};
 	cleanup_fd int copy_fd = -1;
@@ -133,7 +133,7 @@ int stage_unpack(struct intake *intake, const struct layer_input *input, const c
 
 	if (ret)
 		return ret;
-	ret = unpack_into(intake, input, label, size, lower_fd, copy_fd, &staged, err);
+	ret = unpack_into(intake, input, label, size, parents, lower_fd, copy_fd, &staged, err);
 	if (ret) {
 		staged_drop(intake, &staged);
 		return ret;
@@ -163,7 +163,8 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 }
 
 int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
-		int lower_fd, int keep_blob, struct staged *ret_staged, struct snapdrv_error *err)
+		const struct tree_stack *parents, int lower_fd, int keep_blob,
+		struct staged *ret_staged, struct snapdrv_error *err)
 {
 	struct input_range range = {place->fd, place->offset, place->offset + place->size};
 	const struct layer_input input = input_from_range(&range);
@@ -175,8 +176,8 @@ int stage_place(struct intake *intake, const struct layer_place *place, const ch
 		if (linked < 0)
 			return linked;
 	}
-	ret = stage_unpack(intake, &input, label, place->size, lower_fd, keep_blob && !linked,
-			   ret_staged, err);
+	ret = stage_unpack(intake, &input, label, place->size, parents, lower_fd,
+			   keep_blob && !linked, ret_staged, err);
 	if (linked && ret)
 		unlinkat(intake->graph->store.session_fd, blob.text, 0);
 	if (linked && !ret) {

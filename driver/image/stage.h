@@ -55,14 +55,15 @@ void layer_place_done(struct layer_place *place);
  * stage_unpack() - unpack a layer into a draft. In a thread that tree_writer_thread() prepared.
  * @label:    the layer's name in progress. Borrowed.
  * @size:     bytes of the input, or 0 when that is not known.
+ * @parents:  the trees below, the topmost first; empty for a layered backend.
  * @lower_fd: the merged lower layers, or -1 to do without them for now.
  * @copy:     keep a copy of the input as the blob.
  *
  * Checks nothing but what the layer itself must be: digests are the caller's.
  */
 int stage_unpack(struct intake *intake, const struct layer_input *input, const char *label,
-		 uint64_t size, int lower_fd, int copy, struct staged *ret_staged,
-		 struct snapdrv_error *err);
+		 uint64_t size, const struct tree_stack *parents, int lower_fd, int copy,
+		 struct staged *ret_staged, struct snapdrv_error *err);
 
 /** stage_blob() - only read a layer: its digests and sizes, and a copy of it when @copy. */
 int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
@@ -70,7 +71,8 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 
 /** stage_place() - stage_unpack() of a place that can be read; links the blob where that is possible. */
 int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
-		int lower_fd, int keep_blob, struct staged *ret_staged, struct snapdrv_error *err);
+		const struct tree_stack *parents, int lower_fd, int keep_blob,
+		struct staged *ret_staged, struct snapdrv_error *err);
 
 /** stage_bind() - settle what the draft needs of the layers below. As tree_writer_bind(). */
 int stage_bind(struct staged *staged, int lower_fd, struct snapdrv_error *err);

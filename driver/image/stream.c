@@ -229,11 +229,13 @@ struct take {
 
 static void *take_layer(void *arg)
 {
+	static const struct tree_stack no_parents;
 	struct take *take = arg;
 	struct intake *intake = take->source->intake;
 
-	take->ret = stage_unpack(intake, take->input, take->member->name, take->member->size, -1,
-				 intake_keeps_blobs(intake), &take->member->staged, &take->err);
+	take->ret = stage_unpack(intake, take->input, take->member->name, take->member->size,
+				 &no_parents, -1, intake_keeps_blobs(intake), &take->member->staged,
+				 &take->err);
 	return NULL;
 }
 
@@ -295,6 +297,7 @@ int stream_place(struct source *source, struct source_member *member, struct lay
 		return fail_errno(err, "stat a blob");
 	}
 	place.size = place.owns_fd ? (uint64_t)st.st_size : 0;
+	place.is_whole_file = place.owns_fd;
 	*ret_place = place;
 	return 1;
 }

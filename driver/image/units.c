@@ -109,7 +109,7 @@ static int look_up(struct units *units, struct unit *unit, struct snapdrv_error 
 		if (found < 0)
 			return found;
 		unit->has_tree = 1;
-	} else if (!found) {
+	} else if (!found && graph->backend.ops->is_layered) {
 		found = tree_find(graph, diff_key(&unit->layer->diff).text, &unit->tree, err);
 		/* One that needs a look is unpacked again: if it turns out the same, it is shared. */
 		unit->has_tree = found == 1 && !unit->tree.needs_look;
@@ -216,23 +216,49 @@ static struct tree_ref unit_ref(const struct unit *unit)
 	return unit->shares_tree ? unit_ref(unit->twin) : unit->staged.draft.ref;
 }
 
+/* The trees below a layer, the topmost first; @ret_stack: for stack_done(). */
+static int stack_below(const struct unit *unit, struct tree_stack *ret_stack,
+		       struct snapdrv_error *err)
+{
+	size_t depth = 0;
+
+	for (const struct unit *below = unit->parent; below; below = below->parent)
+		depth++;
+	*ret_stack = (struct tree_stack){0};
+	if (!depth)
+		return 0;
+	ret_stack->trees = calloc(depth, sizeof(*ret_stack->trees));
+	if (!ret_stack->trees)
+		return fail_memory(err);
+	for (const struct unit *below = unit->parent; below; below = below->parent)
+		ret_stack->trees[ret_stack->count++] = unit_ref(below);
+	return 0;
+}
+
 /* The merged layers below, or -1 when there are none. */
 static int peek_below(struct units *units, const struct unit *unit, struct snapdrv_error *err)
 {
 	struct graph *graph = units->intake->graph;
 	cleanup_stack struct tree_stack stack = {0};
-	size_t depth = 0;
+	int ret = stack_below(unit, &stack, err);
 
-	for (const struct unit *below = unit->parent; below; below = below->parent)
-		depth++;
-	if (!depth)
-		return -1;
-	stack.trees = calloc(depth, sizeof(*stack.trees));
-	if (!stack.trees)
-		return fail_memory(err);
-	for (const struct unit *below = unit->parent; below; below = below->parent)
-		stack.trees[stack.count++] = unit_ref(below);
+	if (ret || !stack.count)
+		return ret ? ret : -1;
 	return graph->backend.ops->peek(&graph->backend, &stack, err);
+}
+
+/* Unpack a layer from where it can be read. A backend that is not layered starts from what is below. */
+static int unpack_place(struct units *units, struct unit *unit, int lower_fd, int keep,
+			struct staged *ret_staged, struct snapdrv_error *err)
+{
+	struct intake *intake = units->intake;
+	cleanup_stack struct tree_stack parents = {0};
+	int ret = intake->graph->backend.ops->is_layered ? 0 : stack_below(unit, &parents, err);
+
+	if (ret)
+		return ret;
+	return stage_place(intake, &unit->place, digest_format(&unit->layer->diff).text, &parents,
+			   lower_fd, keep, ret_staged, err);
 }
 
 /* A layer whose lower layers have a symlink where it needs a directory: with them in view. */
@@ -246,7 +272,7 @@ static int unpack_again(struct units *units, struct unit *unit, int lower_fd,
 		return refuse(err,
 			      "it goes through a symlink of a lower layer, and the stream is past "
 			      "it: load it from a file, or without discarding blobs");
-	ret = stage_place(units->intake, &unit->place, "", lower_fd, 0, &again, err);
+	ret = unpack_place(units, unit, lower_fd, 0, &again, err);
 	if (!ret)
 		ret = check_digests(unit, &again.result, err);
 	if (ret) {
@@ -267,13 +293,19 @@ static int bind_unit(struct units *units, struct unit *unit, struct snapdrv_erro
 	cleanup_fd int lower_fd = -1;
 	int ret;
 
-	if (unit->has_tree || !unit->staged.result.writer)
+	if (unit->has_tree || !unit->staged.is_unpacked)
 		return 0;
-	lower_fd = peek_below(units, unit, err);
-	if (lower_fd < -1)
-		return lower_fd;
-	ret = stage_bind(&unit->staged, lower_fd, err);
-	return ret == 1 ? unpack_again(units, unit, lower_fd, err) : ret;
+	if (unit->staged.result.writer) {
+		lower_fd = peek_below(units, unit, err);
+		if (lower_fd < -1)
+			return lower_fd;
+		ret = stage_bind(&unit->staged, lower_fd, err);
+		if (ret == 1)
+			ret = unpack_again(units, unit, lower_fd, err);
+		if (ret)
+			return ret;
+	}
+	return draft_freeze(units->intake->graph, &unit->staged.draft, err);
 }
 
 /* The digests that were not known are known now. */
@@ -305,8 +337,7 @@ static int read_unit(struct units *units, struct unit *unit, struct snapdrv_erro
 	} else if (unit->has_tree) {
 		ret = stage_blob(intake, &input, keep, &unit->staged, err);
 	} else {
-		ret = stage_place(intake, place, digest_format(&unit->layer->diff).text, -1, keep,
-				  &unit->staged, err);
+		ret = unpack_place(units, unit, -1, keep, &unit->staged, err);
 	}
 	if (ret)
 		return ret;
@@ -314,10 +345,12 @@ static int read_unit(struct units *units, struct unit *unit, struct snapdrv_erro
 }
 
 /* Whether the tree that is there for the twin does for this one, and nothing has to be read for a blob. */
-static int can_share(const struct unit *unit)
+static int can_share(const struct units *units, const struct unit *unit)
 {
 	const struct unit *twin = unit->twin;
 
+	if (!units->intake->graph->backend.ops->is_layered)
+		return 0;
 	if (!twin || !twin->staged.is_unpacked || twin->staged.needs_lower)
 		return 0;
 	return !unit->wants_blob || digest_equal(&unit->layer->blob, &twin->layer->blob);
@@ -344,10 +377,15 @@ static void bind_ready(struct units *units)
 
 static struct unit *next_unit(struct units *units)
 {
+	int is_layered = units->intake->graph->backend.ops->is_layered;
+
 	for (size_t i = 0; i < units->count; i++) {
 		struct unit *unit = units->items[i];
 
 		if (unit->is_taken)
+			continue;
+		/* Where trees are not layers, a layer is written into what is below it. */
+		if (!is_layered && unit->parent && !unit->parent->is_bound)
 			continue;
 		/* A twin waits until it is clear whether one tree does for both. */
 		if (unit->twin && !unit->twin->is_bound)
@@ -373,7 +411,7 @@ static int bring_in(struct units *units, struct unit *unit, struct snapdrv_error
 
 	if (!is_missing(unit))
 		return 0;
-	if (can_share(unit)) {
+	if (can_share(units, unit)) {
 		unit->shares_tree = 1;
 		unit->staged.result = unit->twin->staged.result;
 		learn_blob(unit);
@@ -390,6 +428,8 @@ static void *work(void *arg)
 	struct units *units = arg;
 
 	pthread_mutex_lock(&units->lock);
+	/* What was staged before needs binding alone. */
+	bind_ready(units);
 	while (!units->ret && !all_taken(units)) {
 		struct unit *unit = next_unit(units);
 		struct snapdrv_error err;
@@ -422,7 +462,8 @@ int units_unpack(struct units *units, struct snapdrv_error *err)
 	for (size_t i = 0; i < units->count; i++) {
 		struct unit *unit = units->items[i];
 
-		unit->is_taken = unit->is_done = unit->is_bound = unit->staged.is_unpacked;
+		unit->is_taken = unit->is_done = unit->staged.is_unpacked;
+		unit->is_bound = 0;
 	}
 	ret = run_threads(units->count < THREADS ? (unsigned)units->count : THREADS, work, units,
 			  err);

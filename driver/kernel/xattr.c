@@ -77,21 +77,31 @@ static int copy_one(int from, int to, const char *name, struct snapdrv_error *er
 	return xattr_set(to, NULL, name, value, (size_t)size, err);
 }
 
+int xattr_clear(int fd, struct snapdrv_error *err)
+{
+	cleanup_free char *names = NULL;
+	ssize_t size = list_names(fd, &names, err);
+
+	if (size < 0)
+		return (int)size;
+	for (char *name = names; name < names + size; name += strlen(name) + 1) {
+		if (is_copied(name) && fremovexattr(fd, name) && errno != ENODATA)
+			return fail_errno(err, "remove xattr %s", quote(name).text);
+	}
+	return 0;
+}
+
 int xattr_copy(int from, int to, struct snapdrv_error *err)
 {
-	cleanup_free char *wanted = NULL, *had = NULL;
-	ssize_t n_wanted = list_names(from, &wanted, err), n_had;
+	cleanup_free char *wanted = NULL;
+	ssize_t n_wanted = list_names(from, &wanted, err);
 	int ret;
 
 	if (n_wanted < 0)
 		return (int)n_wanted;
-	n_had = list_names(to, &had, err);
-	if (n_had < 0)
-		return (int)n_had;
-	for (char *name = had; name < had + n_had; name += strlen(name) + 1) {
-		if (is_copied(name) && fremovexattr(to, name) && errno != ENODATA)
-			return fail_errno(err, "remove xattr %s", quote(name).text);
-	}
+	ret = xattr_clear(to, err);
+	if (ret)
+		return ret;
 	for (char *name = wanted; name < wanted + n_wanted; name += strlen(name) + 1) {
 		ret = is_copied(name) ? copy_one(from, to, name, err) : 0;
 		if (ret)

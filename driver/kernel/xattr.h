@@ -27,6 +27,9 @@ int xattr_set(int fd, const char *name, const char *attribute, const void *value
  */
 int xattr_copy(int from, int to, struct snapdrv_error *err);
 
+/** xattr_clear() - remove all attributes of an open file, but for those that xattr_copy() leaves alone. */
+int xattr_clear(int fd, struct snapdrv_error *err);
+
 /** xattr_get() - the value of @fd's attribute. Return: its size, or a negative errno value. */
 int xattr_get(int fd, const char *attribute, void *value, size_t size);
 

@@ -33,7 +33,7 @@ static int set_time(struct tree_writer *writer, struct node *node, struct snapdr
 	return 0;
 }
 
-static int finish_given(struct tree_writer *writer, struct node *node, struct snapdrv_error *err)
+static int finish(struct tree_writer *writer, struct node *node, struct snapdrv_error *err)
 {
 	int fd, ret;
 
@@ -59,8 +59,7 @@ int tree_writer_end(struct tree_writer *writer, struct snapdrv_error *err)
 	for (struct node *node = writer->nodes.root; node && !ret; node = node->next) {
 		if (node->flags & NODE_GONE)
 			continue;
-		if (node->flags & NODE_GIVEN)
-			ret = finish_given(writer, node, err);
+		ret = finish(writer, node, err);
 		if (!ret)
 			ret = set_time(writer, node, err);
 	}
@@ -96,6 +95,8 @@ static int drop_directory(struct tree_writer *writer, struct node *node, struct 
 
 int tree_writer_needs_lower(const struct tree_writer *writer)
 {
+	if (writer->carries_out)
+		return 0;
 	if (writer->n_links)
 		return 1;
 	for (const struct node *node = writer->nodes.root; node; node = node->next) {

@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "layer/walk.h"
+#include "layer/carry.h"
 
 static int remember_link(struct tree_writer *writer, struct node *dir, const char *name,
 			 ino_t inode, const char *target, struct snapdrv_error *err)
@@ -68,7 +68,7 @@ int tree_write_link(struct tree_sink *sink, const char *path, const char *target
 	struct tree_writer *writer = (struct tree_writer *)sink;
 	char name[NAME_MAX + 1], target_name[NAME_MAX + 1];
 	cleanup_free char *lower = NULL;
-	struct node *dir, *target_dir;
+	struct node *dir = NULL, *target_dir = NULL;
 	int ret = walk_target(writer, target, &target_dir, target_name, &lower, err), fd, target_fd;
 
 	if (ret < 0)
@@ -100,5 +100,7 @@ int tree_write_link(struct tree_sink *sink, const char *path, const char *target
 			      errno == EPERM ? "is a directory" : "the entry itself replaces");
 	if (ret)
 		return fail_errno(err, "link it");
+	if (writer->carries_out)
+		return carry_give(writer, dir, name, err);
 	return remember_if_pending(writer, dir, fd, name, err);
 }

@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "kernel/file.h"
 #include "kernel/xattr.h"
-#include "layer/walk.h"
+#include "layer/carry.h"
 
 #define SPECIAL_BITS (S_ISUID | S_ISGID)
 #define WRITEBACK_SIZE (8u << 20) /* files from here on are written back while they are made */
@@ -39,13 +39,11 @@ int tree_clear_name(struct tree_writer *writer, struct node *dir, int fd, const 
 {
 	struct node *child = node_find(&writer->nodes, dir, name, strlen(name));
 
-	if (child) {
+	if (child)
 		node_forget(&writer->nodes, child);
-		return file_remove_tree(fd, name, err);
-	}
 	/* It may have been a symlink on the way of the recent name. */
 	writer->recent = NULL;
-	return unlinkat(fd, name, 0) ? fail_errno(err, "replace %s", quote(name).text) : 0;
+	return file_remove_tree(fd, name, err);
 }
 
 /* Owner, mode and xattrs of a name that has just been made, by a descriptor of its directory. */
@@ -71,20 +69,6 @@ static int set_attributes_at(int fd, const char *name, const struct sink_attribu
 	}
 	return utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW) ? fail_errno(err, "set the times")
 							       : 0;
-}
-
-/* What an earlier entry for the same directory gave it does not stay. */
-static int clear_xattrs(int fd, struct snapdrv_error *err)
-{
-	char names[4096];
-	ssize_t size = flistxattr(fd, names, sizeof(names));
-
-	for (char *name = names; name < names + size; name += strlen(name) + 1) {
-		if (!xattr_is_ours(name) && strcmp(name, "security.selinux") &&
-		    fremovexattr(fd, name))
-			return fail_errno(err, "remove xattr %s", quote(name).text);
-	}
-	return 0;
 }
 
 static int keep_default_acl(struct node *node, const struct sink_xattr *xattr,
@@ -122,9 +106,10 @@ static int set_directory(struct tree_writer *writer, struct node *node,
 		return fail_errno(err, "set the owner");
 	if (!made && fchmod(fd, node->mode & ~SPECIAL_BITS))
 		return fail_errno(err, "set the mode");
-	if (node->flags & NODE_GIVEN) {
+	/* What an earlier entry gave the directory, or a lower layer that is in the tree, does not stay. */
+	if (!made && (node->flags & NODE_GIVEN || writer->carries_out)) {
 		free(steal_ptr(&node->default_acl));
-		ret = clear_xattrs(fd, err);
+		ret = xattr_clear(fd, err);
 	}
 	node->flags |= NODE_GIVEN;
 	for (size_t i = 0; i < attributes->n_xattrs && !ret; i++) {
@@ -144,6 +129,7 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	struct tree_writer *writer = writer_of(sink);
 	char name[NAME_MAX + 1];
 	struct node *dir, *node;
+	struct stat st;
 	int ret = walk_parent(writer, path, WALK_MAKE, &dir, name, err), fd, replaced = 0;
 	mode_t mode = attributes->mode & 07777 & ~SPECIAL_BITS;
 
@@ -152,11 +138,17 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	if (!*name)
 		return set_directory(writer, writer->nodes.root, attributes, 0, err);
 	node = node_find(&writer->nodes, dir, name, strlen(name));
-	if (node)
-		return set_directory(writer, node, attributes, 0, err);
 	fd = node_fd(&writer->nodes, dir, err);
 	if (fd < 0)
 		return fd;
+	if (!node && writer->carries_out && !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISDIR(st.st_mode)) {
+		node = carry_adopt(writer, dir, name, &st, err);
+		if (!node)
+			return -EIO;
+	}
+	if (node)
+		return set_directory(writer, node, attributes, 0, err);
 	if (mkdirat(fd, name, mode)) {
 		if (errno != EEXIST)
 			return fail_errno(err, "make the directory");
@@ -171,7 +163,9 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	if (!node)
 		return -ENOMEM;
 	/* A whiteout or a file stood here: what the lower layers have under the name is hidden. */
-	if (replaced)
+	if (writer->carries_out)
+		node->flags |= NODE_COVERED;
+	else if (replaced)
 		ret = walk_hide_lower(writer, node, NODE_COVERED, err);
 	return ret ? ret : set_directory(writer, node, attributes, 1, err);
 }
@@ -213,7 +207,7 @@ static int write_file(struct tree_sink *sink, const char *path,
 	writer->file_fd = fd;
 	writer->file = attributes;
 	writer->file_written = 0;
-	return 0;
+	return writer->carries_out ? carry_give(writer, dir, name, err) : 0;
 }
 
 static int write_data(struct tree_sink *sink, const void *data, size_t size, uint64_t offset,
@@ -275,10 +269,12 @@ int tree_place(struct tree_writer *writer, const char *path, struct node **ret_d
 {
 	int ret = walk_parent(writer, path, WALK_MAKE, ret_dir, name, err), fd;
 
+	if (!ret && !*name)
+		ret = refuse(err, "the root is not a directory");
+	if (!ret && writer->carries_out)
+		ret = carry_give(writer, *ret_dir, name, err);
 	if (ret)
 		return ret;
-	if (!*name)
-		return refuse(err, "the root is not a directory");
 	fd = node_fd(&writer->nodes, *ret_dir, err);
 	if (fd < 0)
 		return fd;
@@ -335,6 +331,8 @@ static int write_whiteout(struct tree_sink *sink, const char *path, struct snapd
 		return ret < 0 ? ret : 0;
 	if (!*name)
 		return refuse(err, "whiteout of the root");
+	if (writer->carries_out)
+		return carry_whiteout(writer, dir, name, err);
 	dir->flags |= NODE_WHITEOUTS;
 	child = node_find(&writer->nodes, dir, name, strlen(name));
 	if (child && child->flags & (NODE_GIVEN | NODE_WANTED))
@@ -365,6 +363,8 @@ static int write_opaque(struct tree_sink *sink, const char *path, struct snapdrv
 	ret = walk_parent(writer, marked, WALK_MARK, &dir, name, err);
 	if (ret)
 		return ret < 0 ? ret : 0;
+	if (writer->carries_out)
+		return carry_opaque(writer, dir, err);
 	return walk_hide_lower(writer, dir, NODE_OPAQUE, err);
 }
 
@@ -380,7 +380,7 @@ static const struct tree_sink_ops ops = {
 	.opaque = write_opaque,
 };
 
-int tree_writer_new(int root_fd, int lower_fd, struct tree_writer **ret_writer,
+int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct tree_writer **ret_writer,
 		    struct snapdrv_error *err)
 {
 	struct tree_writer *writer = calloc(1, sizeof(*writer));
@@ -391,7 +391,10 @@ int tree_writer_new(int root_fd, int lower_fd, struct tree_writer **ret_writer,
 	writer->sink.ops = &ops;
 	writer->lower_fd = lower_fd;
 	writer->file_fd = -1;
+	writer->carries_out = carries_out;
 	ret = node_table_init(&writer->nodes, root_fd, err);
+	if (!ret && carries_out)
+		ret = carry_init(writer, err);
 	if (ret) {
 		tree_writer_free(writer);
 		return ret;
@@ -426,6 +429,7 @@ void tree_writer_free(struct tree_writer *writer)
 		free(writer->links[i].target);
 	}
 	free(writer->links);
+	carry_done(writer);
 	node_table_done(&writer->nodes);
 	free(writer);
 }

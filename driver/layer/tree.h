@@ -6,7 +6,7 @@
  * O_NOFOLLOW; a symlink on the way is read and followed inside the root, as in a chroot. Nothing that an
  * archive says can lead outside.
  *
- * Deletions are *marked* (overlay: 0:0 devices, trusted.overlay.opaque), and the lower layers need not be
+ * Deletions are carried out in a tree that starts as the lower layers' own, or *marked* (overlay: 0:0 devices, trusted.overlay.opaque), and the lower layers need not be
  * there while the layer is written. What depends on them is kept in mind and *bound* at the end:
  *   - directories that only lower layers describe get their attributes;
  *   - whiteouts in directories that no lower layer has are dropped (the kernel would list them);
@@ -25,13 +25,15 @@
 struct tree_writer;
 
 /**
- * tree_writer_new() - write a layer into an empty directory.
+ * tree_writer_new() - write a layer into a directory.
  * @root_fd:  the directory, open for reading. Borrowed.
+ * @carries_out: the directory holds the lower layers' tree, and deletions are carried out in it. There is
+ *            nothing to bind then. Otherwise it is empty, and deletions are marked.
  * @lower_fd: the merged lower layers, when they are to be in view from the start; -1 otherwise. Borrowed.
  *
  * The process's umask is taken as it is: the writing thread has one of its own (tree_writer_thread()).
  */
-int tree_writer_new(int root_fd, int lower_fd, struct tree_writer **ret_writer,
+int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct tree_writer **ret_writer,
 		    struct snapdrv_error *err);
 
 /** tree_writer_sink() - where to send the entries. */

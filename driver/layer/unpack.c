@@ -258,7 +258,8 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 
 	if (!blob_hasher || !diff_hasher)
 		return -ENOMEM;
-	ret = tree_writer_new(request->tree_fd, request->lower_fd, &writer, err);
+	ret = tree_writer_new(request->tree_fd, request->carries_out, request->lower_fd, &writer,
+			      err);
 	if (!ret)
 		ret = ring_init(&line.ring, RING_READERS, err);
 	if (ret)

@@ -26,9 +26,10 @@ struct unpack_limits {
 /** struct unpack_request - what is to be unpacked, and where to; everything is borrowed. */
 struct unpack_request {
 	struct layer_input input;
-	int copy_fd;  /* gets a copy of the input as it is read, or -1 */
-	int tree_fd;  /* an empty directory */
-	int lower_fd; /* as tree_writer_new() */
+	int copy_fd; /* gets a copy of the input as it is read, or -1 */
+	int tree_fd; /* as tree_writer_new(), like the next two */
+	int carries_out;
+	int lower_fd;
 	struct unpack_limits limits;
 	void (*progress)(void *arg, uint64_t done); /* bytes of input so far, or NULL */
 	void *progress_arg;

@@ -4,7 +4,7 @@
  * tree have nodes; what has none is a symlink (its target is put in front of the rest), a file (refused),
  * a whiteout, or missing (looked for in the lower layers when they are in view, and made).
  */
-#include "layer/walk.h"
+#include "layer/carry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -178,6 +178,8 @@ static int make_missing(struct walk *walk, int fd, const char *name, int is_whit
 	if (!node)
 		return -ENOMEM;
 	walk->at = node;
+	if (walk->writer->carries_out)
+		node->flags |= NODE_COVERED;
 	/* The whiteout is gone: the directory has to hide what it hid. */
 	return is_whiteout ? walk_hide_lower(walk->writer, node, NODE_COVERED, err) : 0;
 }
@@ -194,6 +196,10 @@ static int step(struct walk *walk, const char *name, struct snapdrv_error *err)
 	if (fd < 0)
 		return fd;
 	if (!fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (S_ISDIR(st.st_mode)) {
+			walk->at = carry_adopt(walk->writer, walk->at, name, &st, err);
+			return walk->at ? 1 : -EIO;
+		}
 		is_whiteout = S_ISCHR(st.st_mode) && !st.st_rdev;
 		if (S_ISLNK(st.st_mode)) {
 			ret = follow(walk, fd, name, err);
@@ -204,6 +210,9 @@ static int step(struct walk *walk, const char *name, struct snapdrv_error *err)
 	} else if (errno != ENOENT) {
 		return fail_errno(err, "stat %s", quote(name).text);
 	}
+	/* Where nothing is, there is nothing to delete. */
+	if (walk->writer->carries_out && walk->purpose == WALK_MARK)
+		return -ENOTDIR;
 	ret = is_whiteout ? 0 : look_below(walk, name, err);
 	if (ret || walk->purpose == WALK_LOOK)
 		return ret;
@@ -362,7 +371,7 @@ int walk_target(struct tree_writer *writer, const char *path, struct node **ret_
 		*ret_dir = walk.at;
 		return 1;
 	}
-	if (!node_sees_lower(walk.at))
+	if (!node_sees_lower(walk.at) || writer->carries_out)
 		return refuse(err, "hard link to nothing: no %s", quote(path).text);
 	dir = node_path(walk.at, err);
 	*ret_lower = dir ? text_format(err, "%s/%s/%s", dir, walk.rest, ret_name) : NULL;

@@ -20,6 +20,11 @@ struct pending_link {
 struct tree_writer {
 	struct tree_sink sink;
 	struct node_table nodes;
+	int carries_out; /* the tree starts as the lower layers' own: layer/carry.h */
+	uint64_t *given; /* then: hashes of the names that this layer gave, in open addressing */
+	size_t n_given_places;
+	size_t n_given;
+	uint64_t given_seed;
 	int lower_fd;	     /* the merged lower layers, or -1 when they are not in view */
 	struct node *recent; /* the directory of the last entry, and its name in the archive */
 	char recent_path[PATH_MAX];

@@ -60,6 +60,9 @@ int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack
 /** draft_open() - the directory to write into. Return: a descriptor, or a negative errno value. */
 int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_error *err);
 
+/** draft_freeze() - it becomes read-only. */
+int draft_freeze(struct graph *graph, const struct draft *draft, struct snapdrv_error *err);
+
 /** draft_forget() - the tree is not this session's any more. */
 static inline void draft_forget(struct draft *draft)
 {

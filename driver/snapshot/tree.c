@@ -52,6 +52,12 @@ int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_er
 					err);
 }
 
+int draft_freeze(struct graph *graph, const struct draft *draft, struct snapdrv_error *err)
+{
+	return graph->backend.ops->freeze(&graph->backend, graph->store.session_fd,
+					  draft->name.text, err);
+}
+
 void draft_drop(struct graph *graph, struct draft *draft)
 {
 	if (draft->is_made)
