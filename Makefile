@@ -43,22 +43,25 @@ build: $(BUILD)/snapdrv $(BUILD)/libsnapdrv.so $(BUILD)/libsnapdrv.a
 
 units: $(UNITS)
 
+# V=1 shows the whole commands.
+V ?= 0
+say = $(if $(filter 1,$(V)),,@echo "  $(1) $@";)
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libsnapdrv.a: $(LIB_OBJECTS)
-	rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/libsnapdrv.so: $(LIB_OBJECTS)
-	$(CC) -shared -Wl,-soname,libsnapdrv.so.0 -Wl,--no-undefined $(SANITIZE) $^ $(LDLIBS) -o $@
+	$(call say,LD)$(CC) -shared -Wl,-soname,libsnapdrv.so.0 -Wl,--no-undefined $(SANITIZE) $^ $(LDLIBS) -o $@
 
 $(BUILD)/snapdrv: $(CLI_OBJECTS) $(BUILD)/libsnapdrv.a
-	$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
+	$(call say,LD)$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
-	$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
+	$(call say,LD)$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
 
 -include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNITS:=.d)
 

@@ -3,6 +3,8 @@
 # Kernels and seccomp filters without the new system calls (strace answers in their place), and the order
 # in which things come to the disk.
 . "$(dirname "$0")/../lib.sh"
+# The leak checker cannot work beside strace.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
 
 # without CALL ERROR[:WHEN] COMMAND...: as on a kernel where the call answers so.
 without() {
