@@ -9,7 +9,9 @@
 #include "base/error.h"
 
 const struct backend_ops *const backends[] = {
+	&btrfs_backend,
 	&overlay_backend,
+	&vfs_backend,
 	NULL,
 };
 

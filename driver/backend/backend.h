@@ -112,6 +112,8 @@ const struct backend_ops *backend_find(const char *name);
  */
 const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err);
 
+extern const struct backend_ops btrfs_backend;
 extern const struct backend_ops overlay_backend;
+extern const struct backend_ops vfs_backend;
 
 #endif

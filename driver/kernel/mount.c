@@ -8,10 +8,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/text.h"
 
 DEFINE_CLEANUP(table, struct libmnt_table, mnt_unref_table)
 DEFINE_CLEANUP(iter, struct libmnt_iter, mnt_free_iter)
@@ -32,17 +34,55 @@ int mount_is(int dir_fd, const char *name)
 	return here.st_dev != above.st_dev;
 }
 
-int mount_bind_read_only(int source_fd, int target_fd, struct snapdrv_error *err)
+/* 1: this kernel, or a filter around this process, lacks the new calls. */
+static int bind_new(int source_fd, int target_fd, int read_only, struct snapdrv_error *err)
 {
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE};
+	struct mount_attr attr = {.attr_set = read_only ? MOUNT_ATTR_RDONLY : 0,
+				  .propagation = MS_PRIVATE};
 	cleanup_fd int fd =
 		open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 
 	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
-		return fail_errno(err, "bind a directory read-only");
+		return errno == ENOSYS || errno == EPERM ? 1 : fail_errno(err, "bind a directory");
 	if (move_mount(fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
-		return fail_errno(err, "attach a mount");
+		return fail_errno(err, "bind a directory: attach it");
 	return 0;
+}
+
+/*
+ * A bind mount becomes private and read-only in steps of their own, by its path: the descriptor stands
+ * for what is now covered. The flags that it has from its source would go with the remount.
+ */
+static int bind_old(int source_fd, int target_fd, int read_only, struct snapdrv_error *err)
+{
+	char source[64], target[64], path[PATH_MAX];
+	struct statvfs fs;
+	ssize_t length;
+
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", source_fd);
+	snprintf(target, sizeof(target), "/proc/self/fd/%d", target_fd);
+	length = readlink(target, path, sizeof(path) - 1);
+	if (length < 0 || fstatvfs(source_fd, &fs) || mount(source, target, NULL, MS_BIND, NULL))
+		return fail_errno(err, "bind a directory");
+	path[length] = '\0';
+	if (!mount(NULL, path, NULL, MS_PRIVATE, NULL) &&
+	    (!read_only || !mount(NULL, path, NULL,
+				  MS_REMOUNT | MS_BIND | MS_RDONLY |
+					  (fs.f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC |
+							MS_NOATIME | MS_NODIRATIME)),
+				  NULL)))
+		return 0;
+	fail_errno(err, "bind a directory: set its flags");
+	length = -errno;
+	umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	return (int)length;
+}
+
+int mount_bind(int source_fd, int target_fd, int read_only, struct snapdrv_error *err)
+{
+	int ret = bind_new(source_fd, target_fd, read_only, err);
+
+	return ret == 1 ? bind_old(source_fd, target_fd, read_only, err) : ret;
 }
 
 static int is_below(const char *path, const char *top)
@@ -92,11 +132,36 @@ static char *mount_on_top(const char *path)
 	return NULL;
 }
 
-/* What a process may use: the mount on a path, and the device of the filesystem that is mounted. */
+/*
+ * What a process may use: the mount on a path, and the device of the filesystem that is mounted. A bind
+ * mount may have the device of what is around it; then the root has to be the very directory. When such
+ * a mount is read-only, others may show the same directory, and nobody can tell whose root it is.
+ */
 struct used {
 	const char *path;
 	dev_t device;
+	ino_t inode; /* 0: any on the device */
+	int is_shared;
 };
+
+static int get_used(const char *path, struct used *ret_used)
+{
+	cleanup_free char *above = text_format(NULL, "%s/..", path);
+	struct used used = {.path = path};
+	struct stat st, st_above;
+	struct statvfs fs;
+
+	if (!above || lstat(path, &st) || lstat(above, &st_above) || statvfs(path, &fs))
+		return 0;
+	used.device = st.st_dev;
+	used.inode = st.st_ino;
+	if (st.st_dev == st_above.st_dev) {
+		used.inode = st.st_ino;
+		used.is_shared = !!(fs.f_flag & ST_RDONLY);
+	}
+	*ret_used = used;
+	return 1;
+}
 
 static int link_is_below(int dir_fd, const char *name, const char *path)
 {
@@ -113,7 +178,8 @@ static const char *has_root_on(int process_fd, const struct used *used)
 {
 	struct stat st;
 
-	if (!fstatat(process_fd, "root", &st, 0) && st.st_dev == used->device)
+	if (!used->is_shared && !fstatat(process_fd, "root", &st, 0) && st.st_dev == used->device &&
+	    (!used->inode || st.st_ino == used->inode))
 		return "has its root in it";
 	return NULL;
 }
@@ -142,13 +208,11 @@ static char *find_process(const char *path,
 			  const char *(*question)(int process_fd, const struct used *used))
 {
 	cleanup_dir DIR *proc = opendir("/proc");
-	struct used used = {.path = path};
 	struct dirent *entry;
-	struct stat st;
+	struct used used;
 
-	if (lstat(path, &st))
+	if (!get_used(path, &used))
 		return NULL;
-	used.device = st.st_dev;
 	while (proc && (entry = readdir(proc))) {
 		char name[32] = "?", *text = NULL;
 		cleanup_fd int process_fd = -1, comm_fd = -1;

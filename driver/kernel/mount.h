@@ -47,8 +47,14 @@ size_t mount_overlay_limit(const char *name_example);
  */
 int mount_is(int dir_fd, const char *name);
 
-/** mount_bind_read_only() - bind one directory on another, private and read-only (Linux 5.12). */
-int mount_bind_read_only(int source_fd, int target_fd, struct snapdrv_error *err);
+/**
+ * mount_bind() - bind one directory on another, private, without the mounts below it.
+ * @source_fd, @target_fd: the directories, open; O_PATH will do.
+ * @read_only: nonzero: nobody writes through this mount.
+ *
+ * open_tree(2) and mount_setattr(2) (Linux 5.12), mount(2) where they are missing.
+ */
+int mount_bind(int source_fd, int target_fd, int read_only, struct snapdrv_error *err);
 
 /**
  * mount_remove() - unmount what is mounted on a path; nothing to do when nothing is.

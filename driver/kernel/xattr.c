@@ -110,6 +110,31 @@ int xattr_copy(int from, int to, struct snapdrv_error *err)
 	return 0;
 }
 
+int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *err)
+{
+	char path[64], names[4096], value[65536];
+	ssize_t size, n;
+
+	/* The link in /proc leads to the file itself, a symlink too. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", from);
+	n = listxattr(path, names, sizeof(names));
+	if (n < 0)
+		return errno == EOPNOTSUPP ? 0 : fail_errno(err, "list xattrs");
+	for (const char *at = names; at < names + n; at += strlen(at) + 1) {
+		int ret;
+
+		if (!is_copied(at))
+			continue;
+		size = getxattr(path, at, value, sizeof(value));
+		if (size < 0)
+			return fail_errno(err, "read xattr %s", quote(at).text);
+		ret = xattr_set(fd, name, at, value, (size_t)size, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 int xattr_get(int fd, const char *attribute, void *value, size_t size)
 {
 	ssize_t got = fgetxattr(fd, attribute, value, size);

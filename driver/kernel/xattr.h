@@ -27,6 +27,12 @@ int xattr_set(int fd, const char *name, const char *attribute, const void *value
  */
 int xattr_copy(int from, int to, struct snapdrv_error *err);
 
+/**
+ * xattr_copy_name() - as xattr_copy(), for what cannot be opened: a symlink, device or FIFO.
+ * @from: an O_PATH descriptor of it. @fd, @name: a new one, without attributes.
+ */
+int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *err);
+
 /** xattr_clear() - remove all attributes of an open file, but for those that xattr_copy() leaves alone. */
 int xattr_clear(int fd, struct snapdrv_error *err);
 

@@ -97,7 +97,7 @@ int tree_writer_needs_lower(const struct tree_writer *writer)
 {
 	if (writer->carries_out)
 		return 0;
-	if (writer->n_links)
+	if (writer->n_links || writer->needs_view)
 		return 1;
 	for (const struct node *node = writer->nodes.root; node; node = node->next) {
 		if (is_implied(node) || is_idle(node))
@@ -111,6 +111,15 @@ int tree_writer_needs_lower(const struct tree_writer *writer)
 int tree_writer_is_tied(const struct tree_writer *writer)
 {
 	return writer->is_tied;
+}
+
+/* Whether the lower layers have a directory in the place of this one: it may stand over something else. */
+static int is_dir_below(const struct node *node, int lower_fd)
+{
+	cleanup_free char *path = node_path(node, NULL);
+	cleanup_fd int fd = path ? resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY) : -1;
+
+	return fd >= 0;
 }
 
 /* A directory that only the lower layers describe: it is to look as it does there. */
@@ -131,7 +140,8 @@ static int bind_directory(struct tree_writer *writer, struct node *node, int low
 		return 1;
 	if (!(node->flags & NODE_WANTED) && (from == -ENOENT || from == -ELOOP || from == -ENOTDIR))
 		return drop_directory(writer, node, err);
-	if (from == -ENOENT || from == -ELOOP)
+	if (from == -ENOENT || from == -ELOOP ||
+	    (from == -ENOTDIR && !is_dir_below(node->parent, lower_fd)))
 		return 0;
 	if (from == -ENOTDIR)
 		return refuse(err, "entry below %s, which is not a directory", quote(path).text);
@@ -235,24 +245,7 @@ static int make_special(int fd, const char *name, int from, const struct stat *s
 		return fail_errno(err, "copy a special file");
 	if (!S_ISLNK(st->st_mode) && fchmodat(fd, name, st->st_mode & 07777, 0))
 		return fail_errno(err, "set the mode");
-	return 0;
-}
-
-/* The name still stands for the place holder, and its directory is still there. */
-static int is_held(struct tree_writer *writer, const struct pending_link *link, int *ret_fd,
-		   struct snapdrv_error *err)
-{
-	struct stat st;
-	int fd;
-
-	if (link->dir->flags & NODE_GONE)
-		return 0;
-	fd = node_fd(&writer->nodes, link->dir, err);
-	if (fd < 0)
-		return fd;
-	*ret_fd = fd;
-	return !fstatat(fd, link->name, &st, AT_SYMLINK_NOFOLLOW) && st.st_ino == link->inode &&
-	       S_ISREG(st.st_mode);
+	return xattr_copy_name(from, fd, name, err);
 }
 
 /* An earlier name of the same place holder that was made into a special file. */
@@ -281,24 +274,29 @@ static int link_to_earlier(struct tree_writer *writer, size_t i, int fd, struct 
 	return 0;
 }
 
-static int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv_error *err)
+int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv_error *err)
 {
 	struct pending_link *link = &writer->links[i];
 	cleanup_fd int at = -1, from = -1;
 	struct stat st;
-	int fd, ret = is_held(writer, link, &fd, err);
+	int fd, ret;
 
-	if (ret <= 0)
-		return ret;
+	if (link->is_lost || link->dir->flags & NODE_GONE)
+		return 0;
+	fd = node_fd(&writer->nodes, link->dir, err);
+	if (fd < 0)
+		return fd;
 	writer->is_tied = 1;
 	at = lower_fd < 0 ? -ENOENT
 			  : resolve_open_beneath(lower_fd, link->target, O_PATH | O_NOFOLLOW);
-	/* A symlink on the way: with the lower layers in view it was followed when the entry came. */
-	if (at == -ELOOP && writer->lower_fd < 0)
+	/* With the lower layers in view, symlinks on the way are followed, perhaps back into this layer. */
+	if (at < 0 && lower_fd >= 0 && writer->lower_fd < 0)
 		return 1;
 	if (at < 0 || fstat(at, &st))
 		return refuse(err, "entry %s: hard link to nothing: no %s", quote(link->name).text,
 			      quote(link->target).text);
+	if (S_ISDIR(st.st_mode) && writer->lower_fd < 0)
+		return 1;
 	if (S_ISDIR(st.st_mode))
 		return refuse(err, "entry %s: hard link to directory %s", quote(link->name).text,
 			      quote(link->target).text);
@@ -320,6 +318,11 @@ static int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct 
 int tree_writer_bind(struct tree_writer *writer, int lower_fd, struct snapdrv_error *err)
 {
 	int ret = 0;
+
+	if (writer->needs_view)
+		return lower_fd >= 0 ? 1
+				     : fail(err, writer->doubt.code, writer->doubt.errnum, "%s",
+					    writer->doubt.message);
 
 	/* Links first: they change directories, whose times are set again after that. */
 	for (size_t i = 0; i < writer->n_links && !ret; i++)

@@ -27,7 +27,35 @@ static int remember_link(struct tree_writer *writer, struct node *dir, const cha
 	return link.name && link.target ? 0 : fail_memory(err);
 }
 
-/* The place holder of a link to what only lower layers can have. */
+static struct pending_link *find_held(const struct tree_writer *writer, const struct node *dir,
+				      const char *name)
+{
+	for (size_t i = 0; i < writer->n_links; i++) {
+		struct pending_link *link = &writer->links[i];
+
+		if (link->dir == dir && !link->is_lost && !strcmp(link->name, name))
+			return link;
+	}
+	return NULL;
+}
+
+void link_lose(struct tree_writer *writer, const struct node *dir, const char *name)
+{
+	struct pending_link *link = find_held(writer, dir, name);
+
+	if (link)
+		link->is_lost = 1;
+}
+
+static void drop_last(struct tree_writer *writer)
+{
+	struct pending_link *link = &writer->links[--writer->n_links];
+
+	free(link->name);
+	free(link->target);
+}
+
+/* The place holder of a link to what only lower layers can have. With them in view it is bound at once. */
 static int hold_place(struct tree_writer *writer, const char *path, const char *lower,
 		      struct snapdrv_error *err)
 {
@@ -35,13 +63,18 @@ static int hold_place(struct tree_writer *writer, const char *path, const char *
 	char name[NAME_MAX + 1];
 	struct node *dir;
 	struct stat st;
-	int fd = tree_place(writer, path, &dir, name, tree_make_node, &attributes, err);
+	int fd = tree_place(writer, path, &dir, name, tree_make_node, &attributes, err), ret;
 
 	if (fd < 0)
 		return fd;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat a place holder");
-	return remember_link(writer, dir, name, st.st_ino, lower, err);
+	ret = remember_link(writer, dir, name, st.st_ino, lower, err);
+	if (ret || writer->lower_fd < 0)
+		return ret;
+	ret = bind_link(writer, writer->n_links - 1, writer->lower_fd, err);
+	drop_last(writer);
+	return ret;
 }
 
 /* A link to a place holder waits for the same target. */
@@ -55,7 +88,7 @@ static int remember_if_pending(struct tree_writer *writer, struct node *dir, int
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat a hard link");
 	for (size_t i = 0; i < writer->n_links; i++) {
-		if (writer->links[i].inode == st.st_ino)
+		if (writer->links[i].inode == st.st_ino && !writer->links[i].is_lost)
 			return remember_link(writer, dir, name, st.st_ino, writer->links[i].target,
 					     err);
 	}
@@ -96,8 +129,9 @@ int tree_write_link(struct tree_sink *sink, const char *path, const char *target
 		ret = linkat(target_fd, target_name, fd, name, 0);
 	}
 	if (ret && (errno == EPERM || errno == ENOENT))
-		return refuse(err, "hard link to %s, which %s", quote(target).text,
-			      errno == EPERM ? "is a directory" : "the entry itself replaces");
+		return refuse_doubtfully(
+			writer, err, "hard link to %s, which %s", quote(target).text,
+			errno == EPERM ? "is a directory" : "the entry itself replaces");
 	if (ret)
 		return fail_errno(err, "link it");
 	if (writer->carries_out)

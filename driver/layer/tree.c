@@ -41,6 +41,7 @@ int tree_clear_name(struct tree_writer *writer, struct node *dir, int fd, const 
 
 	if (child)
 		node_forget(&writer->nodes, child);
+	link_lose(writer, dir, name);
 	/* It may have been a symlink on the way of the recent name. */
 	writer->recent = NULL;
 	return file_remove_tree(fd, name, err);
@@ -216,6 +217,8 @@ static int write_data(struct tree_sink *sink, const void *data, size_t size, uin
 	struct tree_writer *writer = writer_of(sink);
 	const char *from = data;
 
+	if (writer->file_fd < 0)
+		return 0; /* the entry was left out */
 	if (offset > writer->file->size || size > writer->file->size - offset)
 		return refuse(err, "data past the size of the file");
 	while (size) {
@@ -241,9 +244,12 @@ static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
 {
 	struct tree_writer *writer = writer_of(sink);
 	const struct sink_attributes *file = writer->file;
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, file->mtime};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
 	cleanup_fd int fd = steal_fd(&writer->file_fd);
 
+	if (fd < 0)
+		return 0; /* the entry was left out */
+	times[1] = file->mtime;
 	if (writer->file_written < file->size && ftruncate(fd, (off_t)file->size)) {
 		if (errno == EFBIG)
 			return refuse(err, "larger than any file of this filesystem");
@@ -368,16 +374,77 @@ static int write_opaque(struct tree_sink *sink, const char *path, struct snapdrv
 	return walk_hide_lower(writer, dir, NODE_OPAQUE, err);
 }
 
+/*
+ * Whether an entry that was refused may be left out for now: with the lower layers out of view its names
+ * may have led astray. Then the layer is written again with them in view, or, when there are none, the
+ * refusal stands.
+ */
+static int settle(struct tree_sink *sink, int ret, const char *path, struct snapdrv_error *err)
+{
+	struct tree_writer *writer = writer_of(sink);
+	int may_wait = writer->is_doubtful && !writer->carries_out && writer->lower_fd < 0;
+
+	writer->is_doubtful = 0;
+	if (ret >= 0 || !may_wait)
+		return ret;
+	writer->needs_view = 1;
+	if (!writer->doubt.code) {
+		writer->doubt = *err;
+		fail_within(&writer->doubt, ret, "entry %s", quote(path).text);
+	}
+	return 0;
+}
+
+static int sink_directory(struct tree_sink *sink, const char *path,
+			  const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	return settle(sink, write_directory(sink, path, attributes, err), path, err);
+}
+
+static int sink_file(struct tree_sink *sink, const char *path,
+		     const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	return settle(sink, write_file(sink, path, attributes, err), path, err);
+}
+
+static int sink_symlink(struct tree_sink *sink, const char *path, const char *target,
+			const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	return settle(sink, write_symlink(sink, path, target, attributes, err), path, err);
+}
+
+static int sink_link(struct tree_sink *sink, const char *path, const char *target,
+		     struct snapdrv_error *err)
+{
+	return settle(sink, tree_write_link(sink, path, target, err), path, err);
+}
+
+static int sink_node(struct tree_sink *sink, const char *path,
+		     const struct sink_attributes *attributes, struct snapdrv_error *err)
+{
+	return settle(sink, write_node(sink, path, attributes, err), path, err);
+}
+
+static int sink_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
+{
+	return settle(sink, write_whiteout(sink, path, err), path, err);
+}
+
+static int sink_opaque(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
+{
+	return settle(sink, write_opaque(sink, path, err), path, err);
+}
+
 static const struct tree_sink_ops ops = {
-	.directory = write_directory,
-	.file = write_file,
+	.directory = sink_directory,
+	.file = sink_file,
 	.file_data = write_data,
 	.file_end = write_file_end,
-	.symlink = write_symlink,
-	.link = tree_write_link,
-	.node = write_node,
-	.whiteout = write_whiteout,
-	.opaque = write_opaque,
+	.symlink = sink_symlink,
+	.link = sink_link,
+	.node = sink_node,
+	.whiteout = sink_whiteout,
+	.opaque = sink_opaque,
 };
 
 int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct tree_writer **ret_writer,

@@ -81,7 +81,8 @@ static int put_in_front(struct walk *walk, const char *target, struct snapdrv_er
 	char rest[2 * PATH_MAX];
 
 	if (++walk->links > LINKS_MAX)
-		return refuse(err, "more than %d symlinks on the way", LINKS_MAX);
+		return refuse_doubtfully(walk->writer, err, "more than %d symlinks on the way",
+					 LINKS_MAX);
 	if ((size_t)snprintf(rest, sizeof(rest), "%s/%s", target, walk->rest) >= sizeof(rest))
 		return refuse(err, "name too long after its symlinks");
 	memcpy(walk->rest, rest, sizeof(rest));
@@ -141,7 +142,8 @@ static int refuse_parent(const struct walk *walk, const char *name, struct snapd
 {
 	if (walk->purpose == WALK_MARK)
 		return -ENOTDIR;
-	return refuse(err, "its parent %s is not a directory", quote(name).text);
+	return refuse_doubtfully(walk->writer, err, "its parent %s is not a directory",
+				 quote(name).text);
 }
 
 /*
@@ -343,6 +345,7 @@ int walk_target(struct tree_writer *writer, const char *path, struct node **ret_
 {
 	struct walk walk = {.writer = writer, .purpose = WALK_LOOK, .at = writer->nodes.root};
 	cleanup_free char *dir = NULL;
+	const struct node *child;
 	size_t length;
 	struct stat st;
 	int found, ret, fd;
@@ -365,15 +368,22 @@ int walk_target(struct tree_writer *writer, const char *path, struct node **ret_
 	fd = node_fd(&writer->nodes, walk.at, err);
 	if (fd < 0)
 		return fd;
-	if (found && !fstatat(fd, ret_name, &st, AT_SYMLINK_NOFOLLOW)) {
+	child = node_find(&writer->nodes, walk.at, ret_name, strlen(ret_name));
+	/* A directory that was made for marks alone is none: what is below may be something else. */
+	if (found && !(child && !(child->flags & (NODE_GIVEN | NODE_WANTED))) &&
+	    !fstatat(fd, ret_name, &st, AT_SYMLINK_NOFOLLOW)) {
 		if (S_ISCHR(st.st_mode) && !st.st_rdev)
-			return refuse(err, "hard link to nothing: %s is deleted", quote(path).text);
+			return refuse_doubtfully(writer, err, "hard link to nothing: %s is deleted",
+						 quote(path).text);
 		*ret_dir = walk.at;
 		return 1;
 	}
 	if (!node_sees_lower(walk.at) || writer->carries_out)
-		return refuse(err, "hard link to nothing: no %s", quote(path).text);
+		return refuse_doubtfully(writer, err, "hard link to nothing: no %s",
+					 quote(path).text);
 	dir = node_path(walk.at, err);
-	*ret_lower = dir ? text_format(err, "%s/%s/%s", dir, walk.rest, ret_name) : NULL;
+	*ret_lower =
+		dir ? text_format(err, "%s/%s%s%s", dir, walk.rest, *walk.rest ? "/" : "", ret_name)
+		    : NULL;
 	return *ret_lower ? 0 : -ENOMEM;
 }

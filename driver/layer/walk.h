@@ -8,12 +8,19 @@
 #include "layer/node.h"
 #include "layer/tree.h"
 
+/**
+ * refuse_doubtfully() - refuse() an entry for what its names lead to, which lower layers may change: a
+ * symlink of theirs is not seen while they are out of view.
+ */
+#define refuse_doubtfully(writer, err, ...) ((writer)->is_doubtful = 1, refuse(err, __VA_ARGS__))
+
 /** struct pending_link - a hard link whose target only lower layers can have; bound at the end. */
 struct pending_link {
 	struct node *dir; /* where it stands: an empty file as a place holder, */
-	char *name;	  /* unless something else has taken the name since */
+	char *name;	  /* unless the name is lost */
 	ino_t inode;
-	char *target;	/* path from the root, as far as this layer can resolve it */
+	char *target; /* path from the root, as far as this layer can resolve it */
+	int is_lost; /* something else has taken the name; the inode may be another file's by now */
 	int is_special; /* bound to a symlink, device or FIFO: later names are linked to this one */
 };
 
@@ -34,7 +41,10 @@ struct tree_writer {
 	uint64_t file_written;		    /* the end of what was written so far */
 	struct pending_link *links;
 	size_t n_links;
-	int is_tied; /* binding made the tree depend on these lower layers */
+	int is_doubtful; /* the last refusal may be due to the lower layers being out of view */
+	int needs_view;	 /* there was one: the layer has to be written with them in view */
+	struct snapdrv_error doubt; /* the first one, which stands when there are no lower layers */
+	int is_tied;		    /* binding made the tree depend on these lower layers */
 };
 
 /** enum walk_purpose - what a name is resolved for. */
@@ -83,6 +93,12 @@ int tree_place(struct tree_writer *writer, const char *path, struct node **ret_d
 
 /** tree_make_node() - for tree_place(): an empty file, device or FIFO. @what: its attributes. */
 int tree_make_node(int fd, const char *name, const void *what);
+
+/** link_lose() - a name in @dir is taken away: if a place holder stood there, it is one no more. */
+void link_lose(struct tree_writer *writer, const struct node *dir, const char *name);
+
+/** bind_link() - give the @i-th pending link what it stands for. As tree_writer_bind(). */
+int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv_error *err);
 
 /** tree_write_link() - the sink's link(). */
 int tree_write_link(struct tree_sink *sink, const char *path, const char *target,

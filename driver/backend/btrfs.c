@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The btrfs backend.
+ *
+ *   tree   ID/fs      a subvolume: the whole tree, of a layer and all below it
+ *   make   mkdirat; a snapshot of the topmost parent's subvolume, or a new one
+ *   freeze the subvolume becomes read-only
+ *   mount  a bind mount of the subvolume, kernel/mount.h
+ *
+ * The plain directory around the subvolume is there to be renamed: a read-only subvolume cannot be moved
+ * to another directory (EROFS).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/copy.h"
+#include "kernel/file.h"
+#include "kernel/mount.h"
+#include "kernel/subvolume.h"
+
+static int btrfs_open(const struct backend *backend, int dir_fd, const char *name,
+		      struct snapdrv_error *err)
+{
+	char path[80];
+	int fd;
+
+	(void)backend;
+	snprintf(path, sizeof(path), "%s/fs", name);
+	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open tree %s", name) : fd;
+}
+
+static int make_empty(int tree_fd, enum tree_kind kind, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = -1;
+	int ret = subvolume_create(tree_fd, "fs", err);
+
+	if (ret)
+		return ret;
+	fd = file_open_dir(tree_fd, "fs", err);
+	if (fd < 0)
+		return fd;
+	ret = copy_blank(fd, err);
+	return ret || kind != TREE_VIEW ? ret : subvolume_freeze(fd, err);
+}
+
+static int fill(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
+		const struct tree_stack *parents, struct snapdrv_error *err)
+{
+	cleanup_fd int tree_fd = file_open_dir(dir_fd, name, err), parent_fd = -1;
+
+	if (tree_fd < 0)
+		return tree_fd;
+	if (!parents->count)
+		return make_empty(tree_fd, kind, err);
+	parent_fd = btrfs_open(backend, backend->layers_fd, parents->trees[0].path, err);
+	if (parent_fd < 0)
+		return parent_fd;
+	return subvolume_snapshot(parent_fd, tree_fd, "fs", kind == TREE_VIEW, err);
+}
+
+static int btrfs_drop(const struct backend *backend, int dir_fd, const char *name,
+		      struct snapdrv_error *err)
+{
+	cleanup_fd int tree_fd =
+		openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int ret;
+
+	(void)backend;
+	/* What is no directory has no subvolume in it. */
+	ret = tree_fd < 0 ? 0 : subvolume_remove(tree_fd, "fs", err);
+	return ret ? ret : file_remove_tree(dir_fd, name, err);
+}
+
+static int btrfs_make(const struct backend *backend, int dir_fd, const char *name,
+		      enum tree_kind kind, const struct tree_stack *parents,
+		      struct snapdrv_error *err)
+{
+	int ret;
+
+	if (mkdirat(dir_fd, name, 0700))
+		return fail_errno(err, "make tree %s", name);
+	ret = fill(backend, dir_fd, name, kind, parents, err);
+	if (ret)
+		btrfs_drop(backend, dir_fd, name, NULL);
+	return ret;
+}
+
+static int btrfs_freeze(const struct backend *backend, int dir_fd, const char *name,
+			struct snapdrv_error *err)
+{
+	cleanup_fd int fd = btrfs_open(backend, dir_fd, name, err);
+
+	return fd < 0 ? fd : subvolume_freeze(fd, err);
+}
+
+static int btrfs_mount(const struct backend *backend, const struct tree_ref *tree,
+		       enum tree_kind kind, const struct tree_stack *parents, int target_fd,
+		       struct snapdrv_error *err)
+{
+	cleanup_fd int fd = btrfs_open(backend, backend->layers_fd, tree->path, err);
+
+	(void)parents;
+	return fd < 0 ? fd : mount_bind(fd, target_fd, kind == TREE_VIEW, err);
+}
+
+static int btrfs_peek(const struct backend *backend, const struct tree_stack *stack,
+		      struct snapdrv_error *err)
+{
+	return btrfs_open(backend, backend->layers_fd, stack->trees[0].path, err);
+}
+
+/* Each tree is whole: nothing is mounted over anything. */
+static size_t btrfs_limit(const struct backend *backend)
+{
+	(void)backend;
+	return 100000;
+}
+
+const struct backend_ops btrfs_backend = {
+	.name = "btrfs",
+	.is_layered = 0,
+	.probe = subvolume_probe,
+	.make = btrfs_make,
+	.open = btrfs_open,
+	.freeze = btrfs_freeze,
+	.drop = btrfs_drop,
+	.mount = btrfs_mount,
+	.peek = btrfs_peek,
+	.limit = btrfs_limit,
+};

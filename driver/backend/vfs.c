@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vfs backend: whole copies, on any filesystem.
+ *
+ *   tree   ID/fs      a directory: the whole tree, of a layer and all below it; a view has none
+ *   make   mkdirat; kernel/copy.h copies the topmost parent, data shared where there are reflinks
+ *   mount  a bind mount of the directory, or of the parent's for a view, kernel/mount.h
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/copy.h"
+#include "kernel/file.h"
+#include "kernel/mount.h"
+
+static int open_if_there(int dir_fd, const char *name)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/fs", name);
+	return openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int vfs_open(const struct backend *backend, int dir_fd, const char *name,
+		    struct snapdrv_error *err)
+{
+	int fd = open_if_there(dir_fd, name);
+
+	(void)backend;
+	return fd < 0 ? fail_errno(err, "open tree %s", name) : fd;
+}
+
+/* The directory that shows a tree over its parents: its own, or its parent's. */
+static int open_shown(const struct backend *backend, const struct tree_ref *tree,
+		      const struct tree_ref *parent, struct snapdrv_error *err)
+{
+	int fd = open_if_there(backend->layers_fd, tree->path);
+
+	if (fd < 0 && errno == ENOENT && parent)
+		return vfs_open(backend, backend->layers_fd, parent->path, err);
+	return fd < 0 ? fail_errno(err, "open tree %s", tree->path) : fd;
+}
+
+static int fill(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
+		const struct tree_stack *parents, struct snapdrv_error *err)
+{
+	cleanup_fd int tree_fd = file_open_dir(dir_fd, name, err), parent_fd = -1, fd = -1;
+
+	if (tree_fd < 0)
+		return tree_fd;
+	if (!parents->count) {
+		if (mkdirat(tree_fd, "fs", 0755))
+			return fail_errno(err, "make directory fs");
+		fd = file_open_dir(tree_fd, "fs", err);
+		return fd < 0 ? fd : copy_blank(fd, err);
+	}
+	if (kind == TREE_VIEW)
+		return 0;
+	parent_fd = vfs_open(backend, backend->layers_fd, parents->trees[0].path, err);
+	return parent_fd < 0 ? parent_fd : copy_tree(parent_fd, tree_fd, "fs", err);
+}
+
+static int vfs_make(const struct backend *backend, int dir_fd, const char *name,
+		    enum tree_kind kind, const struct tree_stack *parents,
+		    struct snapdrv_error *err)
+{
+	int ret;
+
+	if (mkdirat(dir_fd, name, 0700))
+		return fail_errno(err, "make tree %s", name);
+	ret = fill(backend, dir_fd, name, kind, parents, err);
+	if (ret)
+		file_remove_tree(dir_fd, name, NULL);
+	return ret;
+}
+
+/* Nothing keeps a directory from being written to; nobody is shown a layer's, but read-only. */
+static int vfs_freeze(const struct backend *backend, int dir_fd, const char *name,
+		      struct snapdrv_error *err)
+{
+	cleanup_fd int fd = vfs_open(backend, dir_fd, name, err);
+
+	return fd < 0 ? fd : 0;
+}
+
+static int vfs_drop(const struct backend *backend, int dir_fd, const char *name,
+		    struct snapdrv_error *err)
+{
+	(void)backend;
+	return file_remove_tree(dir_fd, name, err);
+}
+
+static int vfs_mount(const struct backend *backend, const struct tree_ref *tree,
+		     enum tree_kind kind, const struct tree_stack *parents, int target_fd,
+		     struct snapdrv_error *err)
+{
+	int is_view = kind == TREE_VIEW;
+	cleanup_fd int fd = open_shown(backend, tree,
+				       is_view && parents->count ? &parents->trees[0] : NULL, err);
+
+	return fd < 0 ? fd : mount_bind(fd, target_fd, is_view, err);
+}
+
+static int vfs_peek(const struct backend *backend, const struct tree_stack *stack,
+		    struct snapdrv_error *err)
+{
+	return open_shown(backend, &stack->trees[0], stack->count > 1 ? &stack->trees[1] : NULL,
+			  err);
+}
+
+/* Each tree is whole: nothing is mounted over anything. */
+static size_t vfs_limit(const struct backend *backend)
+{
+	(void)backend;
+	return 100000;
+}
+
+const struct backend_ops vfs_backend = {
+	.name = "vfs",
+	.is_layered = 0,
+	/* Reflinks are not asked for: btrfs, xfs (reflink=1) and bcachefs have them, a copy will do. */
+	.probe = copy_probe,
+	.make = vfs_make,
+	.open = vfs_open,
+	.freeze = vfs_freeze,
+	.drop = vfs_drop,
+	.mount = vfs_mount,
+	.peek = vfs_peek,
+	.limit = vfs_limit,
+};
