@@ -202,6 +202,18 @@ static int make_draft(struct creation *creation, struct snapdrv_error *err)
 		   : draft_make(creation->graph, creation->kind, &stack, &creation->draft, err);
 }
 
+/* What failed since the image was removed meanwhile failed for want of an image. */
+static int blame_removal(struct creation *creation, int ret, struct snapdrv_error *err)
+{
+	int64_t one;
+
+	if (db_get_int(creation->graph->store.db, &one, NULL, "SELECT 1 FROM image WHERE id = ?",
+		       "i", creation->image.id))
+		return ret;
+	return fail(err, SNAPDRV_MISSING, ENOENT, "image %s: it has been removed",
+		    creation->image.config_digest.text);
+}
+
 static int create(struct creation *creation, struct snapdrv_error *err)
 {
 	const struct snapdrv_create_options *options = creation->options;
@@ -219,7 +231,7 @@ static int create(struct creation *creation, struct snapdrv_error *err)
 	if (!ret)
 		ret = commit_container(creation, err);
 	if (ret)
-		return ret;
+		return blame_removal(creation, ret, err);
 	if (!(options->flags & SNAPDRV_NO_MOUNT))
 		ret = rootfs_mount(creation->graph, creation->name, &creation->snapshot, err);
 	if (!ret && creation->bundle)

@@ -55,8 +55,14 @@ int bring_in_images(struct units *units, struct source *source, struct snapdrv_e
 
 	for (int tries = 0; ret == 1 && tries < TRIES_MAX; tries++) {
 		ret = units_look_up(units, source, err);
-		if (!ret)
+		if (!ret) {
 			ret = units_unpack(units, err);
+			/* A layer that is unpacked over another one may have lost it on the way. */
+			if (ret && err->code == SNAPDRV_FAILED && units_lost(units, NULL) == 1)
+				ret = 1;
+		}
+		if (ret == 1)
+			continue;
 		if (!ret)
 			ret = write_documents(intake, units->plans, err);
 		if (!ret && !(intake->options->flags & SNAPDRV_NO_SYNC))

@@ -454,6 +454,22 @@ static void *work(void *arg)
 	return NULL;
 }
 
+int units_lost(struct units *units, struct snapdrv_error *err)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		int64_t one;
+		int found = 1;
+
+		if (units->items[i]->has_tree)
+			found = db_get_int(units->intake->graph->store.db, &one, err,
+					   "SELECT 1 FROM tree WHERE id = ?", "i",
+					   units->items[i]->tree.id);
+		if (found <= 0)
+			return found < 0 ? found : 1;
+	}
+	return 0;
+}
+
 int units_unpack(struct units *units, struct snapdrv_error *err)
 {
 	int ret;

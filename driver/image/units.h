@@ -51,6 +51,12 @@ int units_look_up(struct units *units, struct source *source, struct snapdrv_err
 int units_unpack(struct units *units, struct snapdrv_error *err);
 
 /**
+ * units_lost() - whether a tree that was found in the store has been removed since: what failed over it
+ * is to be tried again. Return: 1, 0, or a negative errno value.
+ */
+int units_lost(struct units *units, struct snapdrv_error *err);
+
+/**
  * units_commit() - write the rows of layers, blobs, images and names, in one change.
  *
  * Return: 0, 1 when a layer that was there has been removed meanwhile: look up again; or negative.

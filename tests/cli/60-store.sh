@@ -160,9 +160,17 @@ damaged_layer() {
 		Layout(small_image("other", names="other:1")).write_dir("other")
 	END
 	expect_exit 0 snap create --name one --no-mount small:1
-	mapfile -t layers < <(ls "$ROOT/layers")
-	rm -rf --one-file-system "$ROOT/layers/${layers[0]}" 2>/dev/null ||
-		btrfs subvolume delete "$ROOT/layers/${layers[0]}"
+	# Where containers are copies or snapshots of their image, its layers may go: then their own tree.
+	case $BACKEND in
+	overlay) damaged=("$ROOT"/layers/*/fs) ;;
+	*) damaged=("$ROOT"/active/*/fs) ;;
+	esac
+	[ -d "${damaged[0]:?}" ]
+	if [ "$BACKEND" = btrfs ]; then
+		btrfs subvolume delete "${damaged[0]}" >/dev/null
+	else
+		rm -rf --one-file-system "${damaged[0]}"
+	fi
 	expect_exit 0 snap images
 	expect_exit 0 snap info
 	expect_exit 0 snap ls
@@ -191,7 +199,10 @@ not_a_database() {
 case_ "a ROOT that is a file, or holds another kind of snapdrv.db, is an error that names it" not_a_database
 
 full_disk() {
-	loop_fs "$CASE/small" 24M mkfs.ext4 -q
+	case $BACKEND in
+	btrfs) loop_fs "$CASE/small" 24M mkfs.btrfs -q --mixed ;;
+	*) loop_fs "$CASE/small" 24M mkfs.ext4 -q ;;
+	esac
 	ROOT=$CASE/small/store
 	big_archive
 	expect_exit 0 snap load "$IMAGE"
