@@ -1,9 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The corpus of layers: refused/ must be refused and change nothing, inside the store and outside of
-# it; good/ must give the tree that each file says (see case.py). `run.sh NAME...` runs those alone.
+# The corpus of layers, on every backend and every filesystem that can carry it: refused/ must be refused and
+# change nothing, inside the store and outside of it; good/ must give the tree that each file says (see
+# case.py). `run.sh NAME...` runs those alone. At the end stands the table of cases by backend and filesystem.
+#
+# From outside: BACKENDS (all, or BACKEND alone where that is set), FILESYSTEMS (all; "ext4 tmpfs").
+export BACKENDS="${BACKENDS:-${BACKEND:-overlay btrfs vfs}}"
+BACKEND=overlay
 . "$(dirname "$0")/../lib.sh"
 CORPUS=$TESTS/corpus
+FILESYSTEMS=${FILESYSTEMS:-ext4 xfs btrfs tmpfs}
+
+# Where each backend is fed twice with what it must refuse: from a directory, and from standard input.
+declare -A TWICE=([overlay]=ext4 [btrfs]=btrfs [vfs]=xfs)
 
 # A directory of the host that hostile layers aim at, and what it looks like.
 CANARY=$WORK/canary
@@ -12,71 +21,307 @@ echo "the host's own" >"$CANARY/file"
 chmod 600 "$CANARY/file"
 chmod 700 "$CANARY/dir" "$CANARY"
 touch -d 2001-01-01 "$CANARY/file" "$CANARY/dir" "$CANARY"
-treedump "$CANARY" >"$WORK/canary.before"
-canary_unchanged() {
-	treedump "$CANARY" >"$WORK/canary.after"
-	diff "$WORK/canary.before" "$WORK/canary.after" || fail_ "the host was changed"
-}
 
-STORE=$STAGE/corpus-store
-layout "$WORK" <<'END'
-import sys
-Layout(small_image("good", names="good:1")).write_dir(sys.argv[1] + "/good")
-END
+# ---- what is loaded: made once for all ----------------------------------------------------------
+
+BUILT=$WORK/built
+RESULTS=$WORK/results
+mkdir "$BUILT"
+: >"$RESULTS"
 
 build() {
-	"$PYTHON" "$CORPUS/case.py" build "$1" "$2" "$CANARY" || fail_ "the case could not be built"
-	mapfile -t FACTS <"$2/facts"
+	local want
+	PYTHONPATH=$CORPUS:$TOOLS "$PYTHON" - "$CORPUS" "$BUILT" "$CANARY" "$@" <<'END' || fail_ "the corpus could not be built"
+import glob
+import os
+import sys
+
+import case
+import mklayout
+
+corpus, built, canary, *names = sys.argv[1:]
+mklayout.Layout(mklayout.small_image("good", names="good:1")).write_dir(built + "/other")
+missing = set(names)
+with open(built + "/list", "w", encoding="utf-8") as listed:
+    for room in ("refused", "good"):
+        for path in sorted(glob.glob(f"{corpus}/{room}/*.py")):
+            name = os.path.basename(path)[:-len(".py")]
+            missing.discard(name)
+            if not names or name in names:
+                out = f"{built}/{room}/{name}"
+                os.makedirs(out)
+                case.build(path, out, canary)
+                print(f"{room}/{name}", file=listed)
+for name in sorted(missing):
+    print(f"there is no case '{name}'", file=sys.stderr)
+sys.exit(1 if missing else 0)
+END
+	CASE=$WORK/umoci
+	mkdir "$CASE"
+	mapfile -t LIST <"$BUILT/list"
+	for name in "${LIST[@]}"; do
+		mapfile -t FACTS <"$BUILT/$name/facts"
+		SENTENCE[$name]=${FACTS[0]}
+		[[ $name == good/* && ${FACTS[3]} == umoci ]] || continue
+		want=$CASE/${name##*/}
+		skopeo --insecure-policy copy -q "oci:$BUILT/$name/layout" "oci:$want.copy:latest" || fail_ "skopeo: $name"
+		umoci_tree "$want.copy:latest" "$want"
+		treedump --no-root-mtime "$want" >"$BUILT/$name/umoci"
+		[ "$(wc -l <"$BUILT/$name/umoci")" -gt 1 ] || fail_ "nothing to compare in umoci's tree of $name"
+	done
 }
 
-refused_case() {
-	local file=$1 built=$2
-	ROOT=$STORE
-	[ -e "$ROOT/snapdrv.db" ] || expect_exit 0 snap load "$WORK/good"
-	SNAP_TIMEOUT=${FACTS[2]}
-	WORDS=("${FACTS[@]:4}")
-	if [ "${FACTS[1]}" = either ]; then
-		expect_exit "0 5" snap load "$built/layout"
-		canary_unchanged
-		if [ -z "$ERR" ]; then
-			expect_exit 0 snap create "${OUT##* }"
-			"$PYTHON" "$CORPUS/case.py" check "$file" "$OUT" "$CANARY" || fail_ "the tree is not harmless"
-			canary_unchanged
-			snap rm --all
-			snap rmi --force "$(snap --json images | pick '[i["references"][0] for i in d["images"] if "corpus" in i["references"][0]][0]')"
-			return
-		fi
-		one_line_error "${WORDS[@]:0:2}"
-		return
-	fi
-	refused 5 snap load "$built/layout"
-	canary_unchanged
-	refused 5 snap load - < <(cat "$built/archive.tar")
-	canary_unchanged
+# ---- one backend on one filesystem ---------------------------------------------------------------
+
+filesystem() {
+	case $1 in
+	ext4) loop_fs "$2" 4G mkfs.ext4 -q ;;
+	xfs) loop_fs "$2" 2G mkfs.xfs -q ;;
+	btrfs) loop_fs "$2" 4G mkfs.btrfs -q ;;
+	tmpfs)
+		mkdir "$2"
+		own_mount mount -t tmpfs -o size=2G tmpfs "$2"
+		;;
+	*) fail_ "no filesystem to make: $1" ;;
+	esac
 }
 
-good_case() {
-	local file=$1 built=$2
-	SNAP_TIMEOUT=${FACTS[2]}
-	expect_exit 0 snap load "$built/layout"
-	expect_exit 0 snap create "${OUT##* }"
-	local rootfs=$OUT
-	"$PYTHON" "$CORPUS/case.py" check "$file" "$rootfs" "$CANARY" || fail_ "the tree is not what it should be"
-	if [ "${FACTS[3]}" = umoci ]; then
-		skopeo --insecure-policy copy -q "oci:$built/layout" oci:copy:latest
-		umoci_tree copy:latest want
-		same_tree want "$rootfs" --no-root-mtime
-	fi
-	canary_unchanged
+corpus_on() {
+	local backend=$1 fs=$2 place=$CASE/$2
+	[ "$fs" = tmpfs ] || command -v "mkfs.$fs" >/dev/null || skip_ "there is no mkfs.$fs"
+	filesystem "$fs" "$place"
+	unset SNAPDRV_DRIVER
+	PYTHONPATH=$CORPUS:$TOOLS "$PYTHON" - "$backend" "$fs" "$place" "$CORPUS" "$BUILT" "$CANARY" "$RESULTS" \
+		"$([ "${TWICE[$backend]:-}" != "$fs" ] || echo twice)" <<'END'
+"""All cases on one backend and one filesystem: the refused ones against one store, the good ones in another."""
+import contextlib
+import difflib
+import io
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+import traceback
+
+import case
+
+BACKEND, FILESYSTEM, PLACE, CORPUS, BUILT, CANARY, RESULTS, TWICE = sys.argv[1:]
+TEMPORARY = PLACE + "/tmp"
+TOOLS = os.environ["TOOLS"]
+
+
+class Failure(Exception):
+    pass
+
+
+def tool(name, *words):
+    """What a program of tools/ prints."""
+    kept, sys.argv = sys.argv, [name, *words]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+            runpy.run_path(f"{TOOLS}/{name}")
+        return out.getvalue().splitlines()
+    finally:
+        sys.argv = kept
+
+
+def same(want, got, what):
+    if want != got:
+        lines = list(difflib.unified_diff(want, got, "want", "got", n=0, lineterm=""))
+        raise Failure(what + ":\n" + "\n".join(line[:400] for line in lines[:30]))
+
+
+def canary_unchanged():
+    same(CANARY_BEFORE, tool("treedump", CANARY), "the host was changed")
+
+
+class Case:
+    def __init__(self, name):
+        self.room = name.partition("/")[0]
+        self.file = f"{CORPUS}/{name}.py"
+        self.built = f"{BUILT}/{name}"
+        with open(self.built + "/facts", encoding="utf-8", newline="\n") as facts:
+            _, self.refused, seconds, _, *self.words = facts.read().split("\n")[:-1]
+        self.seconds = int(seconds)
+        self.root = f"{PLACE}/{self.room}-store"
+
+    def snap(self, codes, *words, feed=None):
+        """Run it; the exit status is one of @codes."""
+        where = {"stdin": subprocess.DEVNULL} if feed is None else {"input": feed}
+        program = [os.environ["SNAPDRV"], "--root", self.root, "--driver", BACKEND]
+        try:
+            done = subprocess.run([*program, *words], **where, capture_output=True, timeout=self.seconds,
+                                  env={**os.environ, "TMPDIR": TEMPORARY})
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{words[0]} took more than {self.seconds} seconds") from None
+        done.stdout, done.stderr = (os.fsdecode(text) for text in (done.stdout, done.stderr))
+        if done.returncode not in codes:
+            raise Failure(f"exit {done.returncode}, not {codes}, from: {' '.join(words)}\n"
+                          f"stdout: {done.stdout}\nstderr: {done.stderr}")
+        return done
+
+    def rootfs(self, image):
+        path = self.snap([0], "create", image).stdout.removesuffix("\n")
+        if not re.fullmatch(re.escape(self.root) + r"/containers/[A-Za-z0-9_.-]+/rootfs", path) or not os.path.isdir(path):
+            raise Failure(f"'{path}' is not the path of a rootfs")
+        return path
+
+    def check(self, rootfs):
+        try:
+            case.check(self.file, rootfs, CANARY)
+        except Exception:
+            raise Failure("the tree is not what it should be:\n" + traceback.format_exc(limit=-3)) from None
+
+    def loaded(self, done):
+        lines = done.stdout.splitlines()
+        if len(lines) != 1:
+            raise Failure(f"not one line from load: {done.stdout}")
+        return lines[0].rpartition(" ")[2]
+
+    def store(self):
+        return tool("storedump", self.root)
+
+    def one_line_error(self, done, words):
+        if done.stderr.count("\n") != 1 or not done.stderr.endswith("\n"):
+            raise Failure(f"not one line on stderr: {done.stderr}")
+        if not re.match("snapdrv: .*: ", done.stderr):
+            raise Failure(f"not 'snapdrv: WHAT: WHY': {done.stderr}")
+        if done.stdout:
+            raise Failure(f"an error, and on stdout: {done.stdout}")
+        for word in words:
+            if word not in done.stderr:
+                raise Failure(f"the error does not say '{word}': {done.stderr}")
+
+    def refuse(self, source, feed=None):
+        before = self.store()
+        if len(before) < 3:
+            raise Failure("the store was not there")
+        either = self.refused == "either"
+        done = self.snap([0, 5] if either else [5], "load", source, feed=feed)
+        canary_unchanged()
+        if done.returncode == 0:
+            if done.stderr:
+                raise Failure(f"exit 0, and on stderr: {done.stderr}")
+            self.check(self.rootfs(self.loaded(done)))
+            canary_unchanged()
+            self.snap([0], "rm", "--all")
+            listed = json.loads(self.snap([0], "--json", "images").stdout)["images"]
+            mine = [image["references"][0] for image in listed if "corpus" in image["references"][0]]
+            self.snap([0], "rmi", "--force", mine[0])
+            return
+        self.one_line_error(done, self.words[:2] if either else self.words)
+        same(before, self.store(), "the store has changed")
+
+    def run_refused(self):
+        if not os.path.exists(self.root + "/snapdrv.db"):
+            self.snap([0], "load", BUILT + "/other")
+        self.refuse(self.built + "/layout")
+        if TWICE:
+            with open(self.built + "/archive.tar", "rb") as opened:
+                self.refuse("-", opened.read())
+
+    def run_good(self):
+        rootfs = self.rootfs(self.loaded(self.snap([0], "load", self.built + "/layout")))
+        self.check(rootfs)
+        if os.path.exists(self.built + "/umoci"):
+            with open(self.built + "/umoci", encoding="utf-8", newline="\n") as opened:
+                same(opened.read().splitlines(), tool("treedump", "--no-root-mtime", rootfs), "not umoci's tree")
+        canary_unchanged()
+
+    def clear(self):
+        """Remove its containers; nothing else may be left of it."""
+        self.seconds = 60
+        self.snap([0], "rm", "--all")
+        left = os.listdir(TEMPORARY)
+        if left:
+            raise Failure(f"temporary files left behind: {left}")
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            left = [line for line in mounts if line.split()[4].startswith(PLACE + "/")]
+        if left:
+            raise Failure(f"mounts left behind: {''.join(left)}")
+
+    def run(self):
+        """What is wrong with it, or ""."""
+        found = []
+        for step in (getattr(self, "run_" + self.room), self.clear):
+            try:
+                step()
+            except Failure as failure:
+                found.append(str(failure))
+            except Exception:
+                found.append(traceback.format_exc(limit=-3))
+        return "\n".join(found)
+
+
+os.mkdir(TEMPORARY)
+CANARY_BEFORE = tool("treedump", CANARY)
+assert len(CANARY_BEFORE) == 3
+with open(BUILT + "/list", encoding="utf-8") as opened:
+    names = opened.read().split()
+failed = 0
+with open(RESULTS, "a", encoding="utf-8") as results:
+    for name in names:
+        why = Case(name).run()
+        failed += bool(why)
+        print(name, BACKEND, FILESYSTEM, "failed" if why else "ok", file=results)
+        if why:
+            print(f"{name} on {BACKEND}, {FILESYSTEM}: {why}\n", file=sys.stderr)
+            with open(RESULTS + ".why", "a", encoding="utf-8", errors="replace") as opened:
+                print(f"{name} on {BACKEND}, {FILESYSTEM}: {why}\n", file=opened)
+print(f"{failed} of {len(names)} cases failed")
+sys.exit(1 if failed else 0)
+END
 }
 
-for room in refused good; do
-	for file in "$CORPUS/$room"/*.py; do
-		name=$(basename "$file" .py)
-		[ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
-		mkdir -p "$WORK/built/$name"
-		build "$file" "$WORK/built/$name"
-		case_ "$room/$name: ${FACTS[0]}" ${room}_case "$file" "$WORK/built/$name"
-		rm -rf "$WORK/built/$name"
+# ---- results --------------------------------------------------------------------------------------
+
+# A line for each case, and one more for each backend and filesystem on which it fails.
+case_lines() {
+	local name backend fs result good
+	for name in "${LIST[@]}"; do
+		good=0
+		while read -r _ backend fs result; do
+			if [ "$result" = ok ]; then
+				good=$((good + 1))
+			else
+				echo "not ok $name on $backend, $fs: ${SENTENCE[$name]}"
+			fi
+		done < <(grep "^$name " "$RESULTS")
+		[ $good = 0 ] || echo "ok $name: ${SENTENCE[$name]} (on $good)"
+	done
+}
+
+table() {
+	local backend fs all good cell
+	printf '%-8s' cases
+	printf '%12s' $FILESYSTEMS
+	echo
+	for backend in $BACKENDS; do
+		printf '%-8s' "$backend"
+		for fs in $FILESYSTEMS; do
+			all=$(grep -c " $backend $fs [a-z]*$" "$RESULTS")
+			good=$(grep -c " $backend $fs ok$" "$RESULTS")
+			cell=$good
+			[ "$all" = "$good" ] || cell="$good of $all"
+			[ "$all" != 0 ] || cell=-
+			printf '%12s' "$cell"
+		done
+		echo
+	done
+}
+
+declare -A SENTENCE
+build "$@"
+for fs in $FILESYSTEMS; do
+	for backend in $BACKENDS; do
+		[ "$backend" != btrfs ] || [ "$fs" = btrfs ] || continue
+		case_ "the corpus on $backend, $fs" corpus_on "$backend" "$fs"
 	done
 done
+case_lines
+if [ -e "$RESULTS.why" ]; then
+	cat "$RESULTS.why" >&2
+fi
+table
