@@ -4,6 +4,7 @@
 #   make              build everything under build/ (installs what is missing first: make deps)
 #   make demo         a real image, a container of it, a process in it; IMAGE=path takes an archive
 #   make check        build and run every test (root needed)
+#   make check-long   random stacks of layers on every driver: SEED=... the first, N=... how many
 #   make lint         format, includes between rooms, forbidden calls, cppcheck, clang-tidy
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
 #   make install      PREFIX=/usr/local, DESTDIR
@@ -96,6 +97,10 @@ check: test-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build units
 	@tests/run
 
+check-long: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@SEED=$(or $(SEED),1000) N=$(or $(N),2000) TEST_LIMIT=86400 tests/run tests/cli/80-random-stacks.sh
+
 lint: test-deps
 	@tests/lint.sh
 
@@ -115,4 +120,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build units deps test-deps demo-deps demo check lint check-asan install clean
+.PHONY: all build units deps test-deps demo-deps demo check check-long lint check-asan install clean
