@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 const struct backend_ops *const backends[] = {
@@ -41,4 +42,12 @@ const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err)
 	}
 	fail(err, SNAPDRV_FAILED, EOPNOTSUPP, "no driver works here: %s", answers);
 	return NULL;
+}
+
+int backend_usage(const struct backend *backend, int dir_fd, const char *name,
+		  struct usage *ret_usage, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = backend->ops->open(backend, dir_fd, name, err);
+
+	return fd < 0 ? fd : usage_of_tree(fd, ret_usage, err);
 }

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "kernel/usage.h"
 #include "snapdrv.h"
 
 /** enum tree_kind - what a tree is made for. */
@@ -96,6 +97,13 @@ struct backend_ops {
 	int (*peek)(const struct backend *backend, const struct tree_stack *stack,
 		    struct snapdrv_error *err);
 
+	/*
+	 * How much of the disk a tree holds that nothing else shares: what would come back, but for
+	 * metadata, if it was dropped. Walks the tree where nothing better is known.
+	 */
+	int (*usage)(const struct backend *backend, int dir_fd, const char *name,
+		     struct usage *ret_usage, struct snapdrv_error *err);
+
 	/* Most trees that can be mounted over each other on this kernel. */
 	size_t (*limit)(const struct backend *backend);
 };
@@ -113,6 +121,10 @@ const struct backend_ops *backend_find(const char *name);
 const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err);
 
 extern const struct backend_ops btrfs_backend;
+/** backend_usage() - for backend_ops.usage: by a walk over what open() gives. */
+int backend_usage(const struct backend *backend, int dir_fd, const char *name,
+		  struct usage *ret_usage, struct snapdrv_error *err);
+
 extern const struct backend_ops overlay_backend;
 extern const struct backend_ops vfs_backend;
 

@@ -123,6 +123,27 @@ static size_t btrfs_limit(const struct backend *backend)
 	return 100000;
 }
 
+/* Quota groups know what is exclusive, where the user has them on; a walk over the extents finds it. */
+static int btrfs_usage(const struct backend *backend, int dir_fd, const char *name,
+		       struct usage *ret_usage, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = backend->ops->open(backend, dir_fd, name, err);
+	struct usage usage = {0};
+	uint64_t bytes;
+	int found, ret;
+
+	if (fd < 0)
+		return fd;
+	found = subvolume_quota(fd, &bytes, err);
+	ret = found < 0 ? found : usage_of_tree(fd, &usage, err);
+	if (ret)
+		return ret;
+	if (found)
+		usage.bytes = bytes;
+	*ret_usage = usage;
+	return 0;
+}
+
 const struct backend_ops btrfs_backend = {
 	.name = "btrfs",
 	.is_layered = 0,
@@ -133,5 +154,6 @@ const struct backend_ops btrfs_backend = {
 	.drop = btrfs_drop,
 	.mount = btrfs_mount,
 	.peek = btrfs_peek,
+	.usage = btrfs_usage,
 	.limit = btrfs_limit,
 };

@@ -233,5 +233,6 @@ const struct backend_ops overlay_backend = {
 	.drop = overlay_drop,
 	.mount = overlay_mount,
 	.peek = overlay_peek,
+	.usage = backend_usage,
 	.limit = overlay_limit,
 };

@@ -132,5 +132,6 @@ const struct backend_ops vfs_backend = {
 	.drop = vfs_drop,
 	.mount = vfs_mount,
 	.peek = vfs_peek,
+	.usage = backend_usage,
 	.limit = vfs_limit,
 };

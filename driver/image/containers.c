@@ -11,9 +11,10 @@
 #include "image/container.h"
 #include "snapshot/rootfs.h"
 
-#define COLUMNS                                                                               \
-	"SELECT container.name, image_name, config_digest, container.created_ns, kind, depth" \
-	" FROM container JOIN image ON image.id = container.image"                            \
+#define COLUMNS                                                                                 \
+	"SELECT container.name, image_name, config_digest, container.created_ns, kind, depth, " \
+	"snapshot"                                                                              \
+	" FROM container JOIN image ON image.id = container.image"                              \
 	" JOIN snapshot ON snapshot.id = container.snapshot "
 
 static int fill(struct graph *graph, struct query *query, struct snapdrv_container *container,
@@ -88,19 +89,26 @@ int container_inspect(struct graph *graph, const char *name, char **ret_json,
 	cleanup_json json_t *json = NULL;
 	cleanup_free char *created = NULL;
 	struct snapdrv_container container;
+	struct snapshot snapshot;
+	struct usage usage = {0};
 	int found = query ? query_next(query, err) : -EIO, ret;
 
 	if (found != 1)
 		return found;
 	ret = fill(graph, query, &container, err);
+	if (!ret)
+		ret = snapshot_get(graph, query_int(query, 6), &snapshot, err);
+	if (!ret)
+		ret = snapshot_usage(graph, &snapshot, &usage, err);
 	created = ret ? NULL : text_time_format(container.created_ns, err);
 	if (created)
-		json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "Name",
+		json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:I, s:I}", "Name",
 				 container.name, "Image", container.image_id, "ImageName",
 				 container.image, "Created", created, "RootFS", container.rootfs,
 				 "Mounted", container.mounted, "ReadOnly", container.read_only,
 				 "Driver", graph->backend.ops->name, "Layers",
-				 (json_int_t)query_int(query, 5) - 1);
+				 (json_int_t)query_int(query, 5) - 1, "SizeRw",
+				 (json_int_t)usage.bytes);
 	empty(&container);
 	*ret_json = json ? json_text(json, JSON_COMPACT, err) : NULL;
 	if (*ret_json)

@@ -10,9 +10,11 @@
 #include "kernel/subvolume.h"
 
 #include <btrfsutil.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -222,4 +224,33 @@ int subvolume_probe(int dir_fd, struct snapdrv_error *err)
 	ret = ret ? ret : more;
 	more = subvolume_remove(dir_fd, "probe", ret ? NULL : err);
 	return ret ? ret : more;
+}
+
+int subvolume_quota(int fd, uint64_t *ret_bytes, struct snapdrv_error *err)
+{
+	struct btrfs_ioctl_search_args search = {0};
+	struct btrfs_ioctl_search_header *header = (void *)search.buf;
+	const struct btrfs_qgroup_info_item *item = (void *)(header + 1);
+	uint64_t id;
+	enum btrfs_util_error failed = btrfs_util_subvolume_id_fd(fd, &id);
+
+	if (failed)
+		return fail_errno(err, "subvolume: %s", btrfs_util_strerror(failed));
+	if (syncfs(fd))
+		return fail_errno(err, "sync the filesystem");
+	search.key = (struct btrfs_ioctl_search_key){
+		.tree_id = BTRFS_QUOTA_TREE_OBJECTID,
+		.min_type = BTRFS_QGROUP_INFO_KEY,
+		.max_type = BTRFS_QGROUP_INFO_KEY,
+		.min_offset = id, /* of a level-0 group: the subvolume's */
+		.max_offset = id,
+		.max_transid = UINT64_MAX,
+		.nr_items = 1,
+	};
+	if (ioctl(fd, BTRFS_IOC_TREE_SEARCH, &search))
+		return errno == ENOENT ? 0 : fail_errno(err, "look for a quota group");
+	if (!search.key.nr_items || header->len < sizeof(*item))
+		return 0;
+	*ret_bytes = le64toh(item->excl);
+	return 1;
 }

@@ -3,6 +3,8 @@
 #ifndef KERNEL_SUBVOLUME_H
 #define KERNEL_SUBVOLUME_H
 
+#include <stdint.h>
+
 #include "snapdrv.h"
 
 /** subvolume_create() - a new empty subvolume @name in @dir_fd. -EEXIST when the name is taken. */
@@ -31,6 +33,14 @@ int subvolume_freeze(int fd, struct snapdrv_error *err);
  * the filesystem's cleaner has been there. Goes on after a failure and returns the first one.
  */
 int subvolume_remove(int dir_fd, const char *name, struct snapdrv_error *err);
+
+/**
+ * subvolume_quota() - bytes that only a subvolume refers to, by its quota group, as of the last commit.
+ * @fd: its root, open. Waits for a commit of the filesystem.
+ *
+ * Return: 1 found, 0 quotas are off (or the group is not there), or a negative errno value.
+ */
+int subvolume_quota(int fd, uint64_t *ret_bytes, struct snapdrv_error *err);
 
 /**
  * subvolume_probe() - make a subvolume, write to it, snapshot it, delete both.

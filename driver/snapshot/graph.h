@@ -140,6 +140,10 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int target_fd,
 		   struct snapdrv_error *err);
 
+/** snapshot_usage() - as backend->ops->usage() of a node's own tree. A view holds nothing. */
+int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,
+		   struct snapdrv_error *err);
+
 /** struct doomed - trees that have no row any more, to be removed when the change is committed. */
 struct doomed {
 	struct tree_record *trees;

@@ -124,6 +124,20 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int tar
 					 target_fd, err);
 }
 
+int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,
+		   struct snapdrv_error *err)
+{
+	struct tree_record record = {.id = snapshot->tree,
+				     .is_active = snapshot->kind != TREE_LAYER};
+
+	if (snapshot->kind == TREE_VIEW) {
+		*ret_usage = (struct usage){0};
+		return 0;
+	}
+	return graph->backend.ops->usage(&graph->backend, graph->store.layers_fd,
+					 tree_ref_of(&record).path, ret_usage, err);
+}
+
 static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct snapdrv_error *err)
 {
 	struct tree_record *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));

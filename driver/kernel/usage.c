@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Adding up what a tree holds for itself, by extents. */
+#include "kernel/usage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#define EXTENTS 256 /* asked for at once */
+
+struct count {
+	struct usage usage;
+	dev_t device;
+	ino_t *seen; /* inodes of several names, in open addressing; 0 is an empty place */
+	size_t n_places;
+	size_t n_seen;
+	struct fiemap *map;
+	struct snapdrv_error *err;
+};
+
+static int grow(struct count *count)
+{
+	size_t n_places = count->n_places ? count->n_places * 2 : 256;
+	ino_t *seen = calloc(n_places, sizeof(*seen));
+
+	if (!seen)
+		return fail_memory(count->err);
+	for (size_t i = 0; i < count->n_places; i++) {
+		size_t at = count->seen[i] & (n_places - 1);
+
+		while (count->seen[i] && seen[at])
+			at = (at + 1) & (n_places - 1);
+		if (count->seen[i])
+			seen[at] = count->seen[i];
+	}
+	free(count->seen);
+	count->seen = seen;
+	count->n_places = n_places;
+	return 0;
+}
+
+/* Return: 1 the inode was counted before, 0 it is new, or a negative errno value. */
+static int was_seen(struct count *count, ino_t inode)
+{
+	size_t at;
+
+	if (2 * (count->n_seen + 1) >= count->n_places && grow(count))
+		return -ENOMEM;
+	for (at = inode & (count->n_places - 1); count->seen[at];
+	     at = (at + 1) & (count->n_places - 1)) {
+		if (count->seen[at] == inode)
+			return 1;
+	}
+	count->seen[at] = inode;
+	count->n_seen++;
+	return 0;
+}
+
+/* Return: 1 and the bytes that only this file has, 0 the filesystem does not tell, or negative. */
+static int own_extents(struct count *count, int fd, uint64_t *ret_bytes)
+{
+	struct fiemap *map = count->map;
+	uint64_t at = 0, bytes = 0;
+	int is_last = 0;
+
+	while (!is_last) {
+		memset(map, 0, sizeof(*map));
+		map->fm_start = at;
+		map->fm_length = FIEMAP_MAX_OFFSET - at;
+		map->fm_flags = FIEMAP_FLAG_SYNC;
+		map->fm_extent_count = EXTENTS;
+		if (ioctl(fd, FS_IOC_FIEMAP, map))
+			return errno == EOPNOTSUPP || errno == ENOTTY
+				       ? 0
+				       : fail_errno(count->err, "list extents");
+		for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
+			const struct fiemap_extent *extent = &map->fm_extents[i];
+
+			if (!(extent->fe_flags & FIEMAP_EXTENT_SHARED))
+				bytes += extent->fe_length;
+			at = extent->fe_logical + extent->fe_length;
+			is_last = !!(extent->fe_flags & FIEMAP_EXTENT_LAST);
+		}
+		is_last |= !map->fm_mapped_extents;
+	}
+	*ret_bytes = bytes;
+	return 1;
+}
+
+static int count_file(struct count *count, int dir_fd, const char *name, const struct stat *st)
+{
+	uint64_t bytes = (uint64_t)st->st_blocks * 512;
+	cleanup_fd int fd = -1;
+
+	if (st->st_size) {
+		fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			return errno == ENOENT
+				       ? 0
+				       : fail_errno(count->err, "open %s", quote(name).text);
+		if (own_extents(count, fd, &bytes) < 0)
+			return -EIO;
+	}
+	count->usage.bytes += bytes;
+	return 0;
+}
+
+static int count_dir(struct count *count, int fd);
+
+static int count_entry(struct count *count, int dir_fd, const char *name)
+{
+	struct stat st;
+	int fd, ret;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : fail_errno(count->err, "stat %s", quote(name).text);
+	if (S_ISDIR(st.st_mode) && st.st_dev != count->device)
+		return 0;
+	ret = S_ISDIR(st.st_mode) || st.st_nlink < 2 ? 0 : was_seen(count, st.st_ino);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	count->usage.inodes++;
+	if (S_ISREG(st.st_mode))
+		return count_file(count, dir_fd, name, &st);
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail_errno(count->err, "open %s", quote(name).text);
+	return count_dir(count, fd);
+}
+
+/* @fd is given away. */
+static int count_dir(struct count *count, int fd)
+{
+	cleanup_dir DIR *dir = fdopendir(fd);
+	struct dirent *entry;
+	int ret = 0;
+
+	if (!dir) {
+		ret = fail_errno(count->err, "list a directory");
+		close(fd);
+		return ret;
+	}
+	while (!ret && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			ret = count_entry(count, fd, entry->d_name);
+	}
+	return ret;
+}
+
+int usage_of_tree(int fd, struct usage *ret_usage, struct snapdrv_error *err)
+{
+	struct count count = {.err = err};
+	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	struct stat st;
+
+	if (list_fd < 0 || fstat(list_fd, &st)) {
+		ret = fail_errno(err, "open a tree");
+		if (list_fd >= 0)
+			close(list_fd);
+		return ret;
+	}
+	count.device = st.st_dev;
+	count.usage.inodes = 1;
+	count.map = malloc(sizeof(*count.map) + EXTENTS * sizeof(struct fiemap_extent));
+	ret = count.map ? count_dir(&count, list_fd) : fail_memory(err);
+	free(count.map);
+	free(count.seen);
+	if (!ret)
+		*ret_usage = count.usage;
+	return ret;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `create` and `rm` cost on btrfs, next to the bare calls they come down to.
+ *
+ *   btrfs-create STORE IMAGE SUBVOLUME SCRATCH ROUNDS
+ *
+ * SUBVOLUME is the image's tree in the store, SCRATCH an empty directory on the same filesystem. Each round
+ * makes and removes one container in each of these ways, one after the other, so that all of them see the
+ * same disk:
+ *
+ *   bare       the ioctls alone: a snapshot of SUBVOLUME, the deletion of it
+ *   minimum    what any store does besides, without its database: mkdir for the tree and for the
+ *              container, snapshot, rename into place; rename out of the way, delete, rmdir
+ *   no-mount   snapdrv_create() with SNAPDRV_NO_MOUNT, snapdrv_remove()
+ *   mounted    snapdrv_create(), snapdrv_remove() of the mounted container
+ *
+ * Printed are the medians, and what they are of the bare ones.
+ */
+#include <btrfsutil.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "snapdrv.h"
+
+#define MAX_ROUNDS 1000
+
+enum way { BARE, MINIMUM, NO_MOUNT, MOUNTED, WAYS };
+
+static const char *const way_names[WAYS] = {"bare", "minimum", "no-mount", "mounted"};
+
+struct bench {
+	struct snapdrv_store *store;
+	const char *image;
+	int source_fd;
+	int scratch_fd;
+	double create[WAYS][MAX_ROUNDS];
+	double remove[WAYS][MAX_ROUNDS];
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "btrfs-create: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void must(int failed, const char *what)
+{
+	if (failed)
+		die(what);
+}
+
+static void must_library(int ret, const struct snapdrv_error *err)
+{
+	if (ret) {
+		fprintf(stderr, "btrfs-create: %s\n", err->message);
+		exit(1);
+	}
+}
+
+static double now_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+static void snapshot(struct bench *bench, const char *path)
+{
+	if (btrfs_util_create_snapshot_fd2(bench->source_fd, bench->scratch_fd, path, 0, NULL,
+					   NULL))
+		die("snapshot");
+}
+
+static void delete (struct bench *bench, const char *path)
+{
+	if (btrfs_util_delete_subvolume_fd(bench->scratch_fd, path, 0))
+		die("delete");
+}
+
+static void create_minimum(struct bench *bench)
+{
+	int fd = bench->scratch_fd;
+
+	must(mkdirat(fd, "new", 0700), "mkdir");
+	must(mkdirat(fd, "new/tree", 0700), "mkdir");
+	/* A name with a slash is none of btrfs: into the directory itself. */
+	int tree_fd = openat(fd, "new/tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	must(tree_fd < 0, "open");
+	if (btrfs_util_create_snapshot_fd2(bench->source_fd, tree_fd, "fs", 0, NULL, NULL))
+		die("snapshot");
+	close(tree_fd);
+	must(mkdirat(fd, "new/rootfs", 0700), "mkdir");
+	must(renameat(fd, "new", fd, "container"), "rename");
+}
+
+static void remove_minimum(struct bench *bench)
+{
+	int fd = bench->scratch_fd;
+
+	must(renameat(fd, "container", fd, "old"), "rename");
+	int tree_fd = openat(fd, "old/tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	must(tree_fd < 0, "open");
+	if (btrfs_util_delete_subvolume_fd(tree_fd, "fs", 0))
+		die("delete");
+	close(tree_fd);
+	must(unlinkat(fd, "old/tree", AT_REMOVEDIR), "rmdir");
+	must(unlinkat(fd, "old/rootfs", AT_REMOVEDIR), "rmdir");
+	must(unlinkat(fd, "old", AT_REMOVEDIR), "rmdir");
+}
+
+static void create_library(struct bench *bench, unsigned flags)
+{
+	struct snapdrv_create_options options = {.name = "bench", .flags = flags};
+	struct snapdrv_error err;
+	char *rootfs;
+
+	must_library(snapdrv_create(bench->store, bench->image, &options, &rootfs, &err), &err);
+	free(rootfs);
+}
+
+static void remove_library(struct bench *bench)
+{
+	struct snapdrv_error err;
+
+	must_library(snapdrv_remove(bench->store, "bench", &err), &err);
+}
+
+static void make_one(struct bench *bench, enum way way)
+{
+	if (way == BARE)
+		snapshot(bench, "bare");
+	else if (way == MINIMUM)
+		create_minimum(bench);
+	else
+		create_library(bench, way == NO_MOUNT ? SNAPDRV_NO_MOUNT : 0);
+}
+
+static void remove_one(struct bench *bench, enum way way)
+{
+	if (way == BARE)
+		delete (bench, "bare");
+	else if (way == MINIMUM)
+		remove_minimum(bench);
+	else
+		remove_library(bench);
+}
+
+/* Each way's turn within a round moves on, so that none is always the first. */
+static void run_round(struct bench *bench, int round)
+{
+	for (int turn = 0; turn < WAYS; turn++) {
+		enum way way = (enum way)((turn + round) % WAYS);
+		double start = now_ms(), middle;
+
+		make_one(bench, way);
+		middle = now_ms();
+		bench->create[way][round] = middle - start;
+		remove_one(bench, way);
+		bench->remove[way][round] = now_ms() - middle;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void print(const char *what, double times[WAYS][MAX_ROUNDS], int rounds)
+{
+	double bare = 0;
+
+	for (int way = 0; way < WAYS; way++) {
+		double median;
+
+		qsort(times[way], (size_t)rounds, sizeof(double), compare);
+		median = times[way][rounds / 2];
+		if (way == BARE)
+			bare = median;
+		printf("%s %s: %.3f ms, %.2f of bare (fastest %.3f)\n", what, way_names[way],
+		       median, median / bare, times[way][0]);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench;
+	struct snapdrv_error err;
+	int rounds;
+
+	if (argc != 6) {
+		fprintf(stderr, "usage: btrfs-create STORE IMAGE SUBVOLUME SCRATCH ROUNDS\n");
+		return 2;
+	}
+	rounds = atoi(argv[5]);
+	if (rounds < 1 || rounds > MAX_ROUNDS)
+		return 2;
+	bench.image = argv[2];
+	bench.source_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(bench.source_fd < 0, argv[3]);
+	bench.scratch_fd = open(argv[4], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(bench.scratch_fd < 0, argv[4]);
+	must_library(snapdrv_open(argv[1], "btrfs", &bench.store, &err), &err);
+	run_round(&bench, 0); /* to warm up: the next round 0 writes over it */
+	for (int round = 0; round < rounds; round++)
+		run_round(&bench, round);
+	snapdrv_close(bench.store);
+	print("create", bench.create, rounds);
+	print("rm", bench.remove, rounds);
+	return 0;
+}
