@@ -276,6 +276,8 @@ enum snapdrv_create_flags {
  * struct snapdrv_create_options - how to make a container; all zero is a good start.
  * @name:   1 to 128 of [A-Za-z0-9_.-] starting with a letter or digit, or NULL for a made-up one.
  * @flags:  enum snapdrv_create_flags.
+ * @userns: UID:GID:SIZE, to shift owners for a user namespace by idmapped mounts: what is 0 on disk is
+ *          seen as UID, and so on up to SIZE; the bundle's process runs in such a namespace. NULL: none.
  * @bundle: directory to be filled as an OCI runtime bundle (config.json); made when it is not there,
  *          refused when it holds a config.json. NULL for none.
  * @args:   @n_args words that take the place of the image's command in the bundle.
@@ -283,6 +285,7 @@ enum snapdrv_create_flags {
 struct snapdrv_create_options {
 	const char *name;
 	unsigned flags;
+	const char *userns;
 	const char *bundle;
 	const char *const *args;
 	size_t n_args;

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "kernel/idmap.h"
 #include "kernel/usage.h"
 #include "snapdrv.h"
 
@@ -84,11 +85,12 @@ struct backend_ops {
 
 	/*
 	 * Mount `tree` over `parents` on a directory. Read-only for a TREE_VIEW; a TREE_ACTIVE that was
-	 * mounted before shows what was written then.
+	 * mounted before shows what was written then. `shift` shifts the owners that are seen, and is NULL
+	 * for none; nothing is copied or changed for it.
 	 */
 	int (*mount)(const struct backend *backend, const struct tree_ref *tree,
-		     enum tree_kind kind, const struct tree_stack *parents, int target_fd,
-		     struct snapdrv_error *err);
+		     enum tree_kind kind, const struct tree_stack *parents,
+		     const struct id_shift *shift, int target_fd, struct snapdrv_error *err);
 
 	/*
 	 * Open the merged tree of a stack for reading, without a mount that anybody else sees.

@@ -101,13 +101,13 @@ static int btrfs_freeze(const struct backend *backend, int dir_fd, const char *n
 }
 
 static int btrfs_mount(const struct backend *backend, const struct tree_ref *tree,
-		       enum tree_kind kind, const struct tree_stack *parents, int target_fd,
-		       struct snapdrv_error *err)
+		       enum tree_kind kind, const struct tree_stack *parents,
+		       const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
 {
 	cleanup_fd int fd = btrfs_open(backend, backend->layers_fd, tree->path, err);
 
 	(void)parents;
-	return fd < 0 ? fd : mount_bind(fd, target_fd, kind == TREE_VIEW, err);
+	return fd < 0 ? fd : mount_bind(fd, target_fd, kind == TREE_VIEW, shift, err);
 }
 
 static int btrfs_peek(const struct backend *backend, const struct tree_stack *stack,

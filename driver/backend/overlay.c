@@ -174,12 +174,13 @@ static int make_lower(const struct tree_ref *first, const struct tree_stack *sta
 }
 
 static int overlay_mount(const struct backend *backend, const struct tree_ref *tree,
-			 enum tree_kind kind, const struct tree_stack *parents, int target_fd,
-			 struct snapdrv_error *err)
+			 enum tree_kind kind, const struct tree_stack *parents,
+			 const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
 {
 	__attribute__((cleanup(free_lower))) struct lower lower = {0};
 	struct dir_name upper = inside(tree->path, "fs"), work = inside(tree->path, "work");
-	struct overlay_mount overlay = {.base_fd = backend->layers_fd};
+	struct overlay_mount overlay = {
+		.base_fd = backend->layers_fd, .base_name = "layers", .shift = shift};
 	int is_view = kind == TREE_VIEW;
 	int ret = make_lower(is_view ? tree : NULL, parents, &lower, err);
 

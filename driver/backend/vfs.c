@@ -97,14 +97,14 @@ static int vfs_drop(const struct backend *backend, int dir_fd, const char *name,
 }
 
 static int vfs_mount(const struct backend *backend, const struct tree_ref *tree,
-		     enum tree_kind kind, const struct tree_stack *parents, int target_fd,
-		     struct snapdrv_error *err)
+		     enum tree_kind kind, const struct tree_stack *parents,
+		     const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
 {
 	int is_view = kind == TREE_VIEW;
 	cleanup_fd int fd = open_shown(backend, tree,
 				       is_view && parents->count ? &parents->trees[0] : NULL, err);
 
-	return fd < 0 ? fd : mount_bind(fd, target_fd, is_view, err);
+	return fd < 0 ? fd : mount_bind(fd, target_fd, is_view, shift, err);
 }
 
 static int vfs_peek(const struct backend *backend, const struct tree_stack *stack,

@@ -242,10 +242,38 @@ static int make_root(const struct bundle_spec *spec, json_t **ret_root, struct s
 	return 0;
 }
 
+static json_t *id_mappings(uint32_t first, uint32_t size)
+{
+	return json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID", (json_int_t)first, "size",
+			 (json_int_t)size);
+}
+
+/* The `linux` object of the config; in a user namespace the ids are mapped as the rootfs is shifted. */
+static int make_linux(const struct bundle_spec *spec, json_t **ret_linux, struct snapdrv_error *err)
+{
+	cleanup_json json_t *object = bundle_default_linux();
+
+	if (!object)
+		return fail_memory(err);
+	/* Its range reaches past any namespace's ids, and the kernel refuses it there; docker leaves it out. */
+	if (spec->shift_size)
+		json_object_del(json_object_get(object, "sysctl"), "net.ipv4.ping_group_range");
+	if (spec->shift_size &&
+	    (json_array_append_new(json_object_get(object, "namespaces"),
+				   json_pack("{s:s}", "type", "user")) ||
+	     json_object_set_new(object, "uidMappings",
+				 id_mappings(spec->shift_uid, spec->shift_size)) ||
+	     json_object_set_new(object, "gidMappings",
+				 id_mappings(spec->shift_gid, spec->shift_size))))
+		return fail_memory(err);
+	*ret_linux = steal_ptr(&object);
+	return 0;
+}
+
 static int make_document(const struct bundle_spec *spec, const json_t *config, json_t **ret_json,
 			 struct snapdrv_error *err)
 {
-	cleanup_json json_t *process = NULL, *root = NULL, *annotations = NULL;
+	cleanup_json json_t *process = NULL, *root = NULL, *annotations = NULL, *linux_part = NULL;
 	cleanup_free char *hostname = strndup(spec->name, HOSTNAME_MAX);
 	json_t *json;
 	int ret = hostname ? 0 : fail_memory(err);
@@ -256,12 +284,13 @@ static int make_document(const struct bundle_spec *spec, const json_t *config, j
 		ret = make_root(spec, &root, err);
 	if (!ret)
 		ret = annotations_make(spec->config, config, &annotations, err);
+	if (!ret)
+		ret = make_linux(spec, &linux_part, err);
 	if (ret < 0)
 		return ret;
-	json = json_pack("{s:s, s:O, s:O, s:s, s:o, s:O, s:o}", "ociVersion", "1.0.2", "process",
+	json = json_pack("{s:s, s:O, s:O, s:s, s:o, s:O, s:O}", "ociVersion", "1.0.2", "process",
 			 process, "root", root, "hostname", hostname, "mounts",
-			 bundle_default_mounts(), "annotations", annotations, "linux",
-			 bundle_default_linux());
+			 bundle_default_mounts(), "annotations", annotations, "linux", linux_part);
 	if (!json)
 		return fail_memory(err);
 	*ret_json = json;

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "snapdrv.h"
 
@@ -18,6 +19,11 @@ struct bundle_spec {
 	size_t n_args;
 	int terminal;
 	int read_only;
+	uint32_t
+		shift_uid; /* what root is outside of the user namespace that the process is to run in; */
+	uint32_t
+		shift_gid; /* its group; and how many ids follow. No such namespace where the size is 0 */
+	uint32_t shift_size;
 	/*
 	 * Reads a file of the tree: `path` is resolved inside the tree whatever links are on the way;
 	 * gives at most `max` bytes of a regular file in *ret_data (for free(3), NUL added), returns 1;

@@ -28,6 +28,7 @@ struct creation {
 	char name[NAME_LENGTH_MAX + 1];
 	struct snapshot top;
 	enum tree_kind kind;
+	struct id_shift shift; /* of size 0 for none */
 	struct draft draft;
 	struct snapshot snapshot;
 	char *rootfs;
@@ -45,6 +46,21 @@ static int check_name(const char *name, struct snapdrv_error *err)
 			    "container %s: a name is 1 to %d of [A-Za-z0-9_.-], a letter or digit "
 			    "first",
 			    quote(name).text, NAME_LENGTH_MAX);
+	return 0;
+}
+
+/* UID:GID:SIZE, which must not reach the last number, that of nobody. */
+static int read_shift(const char *text, struct id_shift *ret_shift, struct snapdrv_error *err)
+{
+	unsigned long long uid, gid, size;
+	int used = 0;
+
+	if (sscanf(text, "%llu:%llu:%llu%n", &uid, &gid, &size, &used) != 3 || text[used] ||
+	    strpbrk(text, "+- ") || !size || uid > UINT32_MAX || gid > UINT32_MAX ||
+	    size > UINT32_MAX || uid + size > UINT32_MAX || gid + size > UINT32_MAX)
+		return fail(err, SNAPDRV_USAGE, EINVAL, "user namespace %s: not UID:GID:SIZE",
+			    quote(text).text);
+	*ret_shift = (struct id_shift){(uint32_t)uid, (uint32_t)gid, (uint32_t)size};
 	return 0;
 }
 
@@ -80,6 +96,9 @@ static int make_bundle(struct creation *creation, struct snapdrv_error *err)
 		.n_args = options->n_args,
 		.terminal = !!(options->flags & SNAPDRV_TERMINAL),
 		.read_only = creation->kind == TREE_VIEW,
+		.shift_uid = creation->shift.uid,
+		.shift_gid = creation->shift.gid,
+		.shift_size = creation->shift.size,
 		.read_file = rootfs_read_file,
 	};
 	size_t size;
@@ -166,12 +185,14 @@ static int commit_in_change(struct creation *creation, struct snapdrv_error *err
 				   &creation->snapshot, err);
 	if (!ret)
 		ret = db_run(graph->store.db, err,
-			     "INSERT INTO container(name, image, image_name, snapshot, created_ns)"
-			     " VALUES(?, ?, ?, ?, ?)",
-			     "sisii", creation->name, creation->image.id,
+			     "INSERT INTO container(name, image, image_name, snapshot, created_ns, "
+			     "shift_uid,"
+			     " shift_gid, shift_size) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+			     "sisiiiii", creation->name, creation->image.id,
 			     creation->image.name ? creation->image.name
 						  : creation->image.config_digest.text,
-			     creation->snapshot.id, store_now_ns());
+			     creation->snapshot.id, store_now_ns(), (int64_t)creation->shift.uid,
+			     (int64_t)creation->shift.gid, (int64_t)creation->shift.size);
 	return ret < 0 ? ret : rootfs_make(graph, creation->name, err);
 }
 
@@ -233,7 +254,8 @@ static int create(struct creation *creation, struct snapdrv_error *err)
 	if (ret)
 		return blame_removal(creation, ret, err);
 	if (!(options->flags & SNAPDRV_NO_MOUNT))
-		ret = rootfs_mount(creation->graph, creation->name, &creation->snapshot, err);
+		ret = rootfs_mount(creation->graph, creation->name, &creation->snapshot,
+				   creation->shift.size ? &creation->shift : NULL, err);
 	if (!ret && creation->bundle)
 		ret = write_bundle(creation, err);
 	if (ret)
@@ -251,6 +273,8 @@ int container_create(struct graph *graph, const char *image,
 
 	creation.kind = creation.options->flags & SNAPDRV_READ_ONLY ? TREE_VIEW : TREE_ACTIVE;
 	ret = choose_name(&creation, err);
+	if (!ret && creation.options->userns)
+		ret = read_shift(creation.options->userns, &creation.shift, err);
 	if (!ret)
 		ret = image_find(graph, image, &creation.image, err);
 	if (!ret) {
@@ -284,19 +308,37 @@ static int find_container(struct graph *graph, const char *name, struct snapshot
 			    quote(name).text);
 }
 
+static int find_shift(struct graph *graph, const char *name, struct id_shift *ret_shift,
+		      struct snapdrv_error *err)
+{
+	cleanup_query struct query *query = db_query(
+		graph->store.db, err,
+		"SELECT shift_uid, shift_gid, shift_size FROM container WHERE name = ?", "s", name);
+	int found = query ? query_next(query, err) : -EIO;
+
+	if (found == 1)
+		*ret_shift = (struct id_shift){(uint32_t)query_int(query, 0),
+					       (uint32_t)query_int(query, 1),
+					       (uint32_t)query_int(query, 2)};
+	return found < 0 ? found : 0;
+}
+
 int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
 		    struct snapdrv_error *err)
 {
 	cleanup_free char *path = NULL;
 	struct snapshot snapshot;
+	struct id_shift shift = {0};
 	int ret = find_container(graph, name, &snapshot, err);
 
+	if (!ret)
+		ret = find_shift(graph, name, &shift, err);
 	if (ret)
 		return ret;
 	path = rootfs_path(graph, name, err);
 	if (!path)
 		return -ENOMEM;
-	ret = rootfs_mount(graph, name, &snapshot, err);
+	ret = rootfs_mount(graph, name, &snapshot, shift.size ? &shift : NULL, err);
 	if (ret)
 		return fail_within(err, ret, "container %s", name);
 	*ret_rootfs = steal_ptr(&path);

@@ -35,7 +35,8 @@ int mount_is(int dir_fd, const char *name)
 }
 
 /* 1: this kernel, or a filter around this process, lacks the new calls. */
-static int bind_new(int source_fd, int target_fd, int read_only, struct snapdrv_error *err)
+static int bind_new(int source_fd, int target_fd, int read_only, const struct id_shift *shift,
+		    struct snapdrv_error *err)
 {
 	struct mount_attr attr = {.attr_set = read_only ? MOUNT_ATTR_RDONLY : 0,
 				  .propagation = MS_PRIVATE};
@@ -44,6 +45,12 @@ static int bind_new(int source_fd, int target_fd, int read_only, struct snapdrv_
 
 	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
 		return errno == ENOSYS || errno == EPERM ? 1 : fail_errno(err, "bind a directory");
+	if (shift) {
+		int ret = idmap_apply(fd, shift, err);
+
+		if (ret)
+			return ret;
+	}
 	if (move_mount(fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
 		return fail_errno(err, "bind a directory: attach it");
 	return 0;
@@ -78,10 +85,14 @@ static int bind_old(int source_fd, int target_fd, int read_only, struct snapdrv_
 	return (int)length;
 }
 
-int mount_bind(int source_fd, int target_fd, int read_only, struct snapdrv_error *err)
+int mount_bind(int source_fd, int target_fd, int read_only, const struct id_shift *shift,
+	       struct snapdrv_error *err)
 {
-	int ret = bind_new(source_fd, target_fd, read_only, err);
+	int ret = bind_new(source_fd, target_fd, read_only, shift, err);
 
+	if (ret == 1 && shift)
+		return fail(err, SNAPDRV_FAILED, EOPNOTSUPP,
+			    "shift owners: this kernel has no idmapped mounts (Linux 5.12)");
 	return ret == 1 ? bind_old(source_fd, target_fd, read_only, err) : ret;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "kernel/idmap.h"
 #include "snapdrv.h"
 
 /**
@@ -19,6 +20,10 @@ struct overlay_mount {
 	size_t n_lower;
 	const char *upper;
 	const char *work;
+	const struct id_shift *shift; /* of the owners of all layers, or NULL */
+	const char
+		*base_name; /* with a shift: the name of @base_fd in its parent, which is all that
+					 the names above may lead into */
 };
 
 /** Most lower directories that an overlay takes (OVL_MAX_STACK in fs/overlayfs, all versions). */
@@ -49,12 +54,14 @@ int mount_is(int dir_fd, const char *name);
 
 /**
  * mount_bind() - bind one directory on another, private, without the mounts below it.
+ * @shift: of the owners, or NULL.
  * @source_fd, @target_fd: the directories, open; O_PATH will do.
  * @read_only: nonzero: nobody writes through this mount.
  *
  * open_tree(2) and mount_setattr(2) (Linux 5.12), mount(2) where they are missing.
  */
-int mount_bind(int source_fd, int target_fd, int read_only, struct snapdrv_error *err);
+int mount_bind(int source_fd, int target_fd, int read_only, const struct id_shift *shift,
+	       struct snapdrv_error *err);
 
 /**
  * mount_remove() - unmount what is mounted on a path; nothing to do when nothing is.

@@ -157,6 +157,32 @@ static int mount_old(const struct job *job, struct snapdrv_error *err)
 	return 0;
 }
 
+/*
+ * Shifted layers have to be reached through an idmapped mount: in a mount namespace of this thread's own,
+ * one is put over the parent of the base directory, and the thread goes into it.
+ */
+static int shift_base(const struct overlay_mount *overlay, struct snapdrv_error *err)
+{
+	cleanup_fd int tree_fd = -1, base_fd = -1;
+	int ret;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return fail_errno(err, "mount an overlay: mount namespace");
+	tree_fd = open_tree(AT_FDCWD, "..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree_fd < 0)
+		return fail_errno(err, "shift owners: open_tree (Linux 5.2)");
+	ret = idmap_apply(tree_fd, overlay->shift, err);
+	if (ret)
+		return ret;
+	if (move_mount(tree_fd, "", AT_FDCWD, "..", MOVE_MOUNT_F_EMPTY_PATH))
+		return fail_errno(err, "shift owners: attach a mount");
+	base_fd = openat(tree_fd, overlay->base_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (base_fd < 0 || fchdir(base_fd))
+		return fail_errno(err, "shift owners: change directory");
+	/* An overlay does all its work as the one that mounts it. */
+	return idmap_become(overlay->shift, err);
+}
+
 static void *run(void *arg)
 {
 	struct job *job = arg;
@@ -166,15 +192,24 @@ static void *run(void *arg)
 		job->ret = fail_errno(&job->err, "mount an overlay: change directory");
 		return NULL;
 	}
+	job->ret = job->overlay->shift ? shift_base(job->overlay, &job->err) : 0;
+	if (job->ret)
+		return NULL;
 	job->ret = mount_new(job, &job->err);
-	if (job->ret == 1)
+	if (job->ret == 1 && job->overlay->shift)
+		job->ret = fail(
+			&job->err, SNAPDRV_FAILED, EOPNOTSUPP,
+			"shift owners: this kernel has no idmapped overlay layers with lowerdir+");
+	else if (job->ret == 1)
 		job->ret = mount_old(job, &job->err);
 	return NULL;
 }
 
 int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct snapdrv_error *err)
 {
-	struct job job = {.overlay = overlay, .target_fd = target_fd};
+	/* A mount that was made in another namespace is attached from here. */
+	struct job job = {.overlay = overlay, .target_fd = overlay->shift ? -1 : target_fd};
+	cleanup_fd int shifted_fd = -1;
 	pthread_t thread;
 	int ret;
 
@@ -188,7 +223,10 @@ int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct sna
 	pthread_join(thread, NULL);
 	if (job.ret < 0)
 		return fail(err, job.err.code, job.err.errnum, "%s", job.err.message);
-	return job.ret;
+	if (!overlay->shift || target_fd < 0)
+		return job.ret;
+	shifted_fd = job.ret;
+	return attach(shifted_fd, target_fd, err);
 }
 
 static int has_lowerdir_plus(void)

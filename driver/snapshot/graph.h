@@ -136,9 +136,9 @@ int snapshot_add(struct graph *graph, const char *name, enum tree_kind kind,
 int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 		   struct tree_stack *ret_stack, struct snapdrv_error *err);
 
-/** snapshot_mount() - mount a container's or view's tree on a directory. */
-int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int target_fd,
-		   struct snapdrv_error *err);
+/** snapshot_mount() - mount a container's or view's tree on a directory. @shift: of owners, or NULL. */
+int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
+		   const struct id_shift *shift, int target_fd, struct snapdrv_error *err);
 
 /** snapshot_usage() - as backend->ops->usage() of a node's own tree. A view holds nothing. */
 int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,

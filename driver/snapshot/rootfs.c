@@ -64,8 +64,18 @@ int rootfs_is_mounted(struct graph *graph, const char *name)
 	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
 }
 
+/* A runtime's init, root of its user namespace alone, has to come to its root directory. */
+static int let_through(struct graph *graph, int dir_fd, uint32_t uid, struct snapdrv_error *err)
+{
+	int ret = idmap_grant_search(graph->store.root_fd, uid, err);
+
+	if (!ret)
+		ret = idmap_grant_search(graph->store.containers_fd, uid, err);
+	return ret ? ret : idmap_grant_search(dir_fd, uid, err);
+}
+
 static int mount_locked(struct graph *graph, const char *name, const struct snapshot *snapshot,
-			struct snapdrv_error *err)
+			const struct id_shift *shift, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = -1, target_fd = -1;
 	int ret;
@@ -82,18 +92,19 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 					O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (target_fd < 0)
 		return fail_errno(err, "open directory containers/%s/rootfs", name);
-	return snapshot_mount(graph, snapshot, target_fd, err);
+	ret = shift ? let_through(graph, dir_fd, shift->uid, err) : 0;
+	return ret ? ret : snapshot_mount(graph, snapshot, shift, target_fd, err);
 }
 
 int rootfs_mount(struct graph *graph, const char *name, const struct snapshot *snapshot,
-		 struct snapdrv_error *err)
+		 const struct id_shift *shift, struct snapdrv_error *err)
 {
 	/* Two mounts of one writable layer would damage it: nobody mounts between the look and the mount. */
 	int ret = lock_writer(&graph->store, err);
 
 	if (ret)
 		return ret;
-	ret = mount_locked(graph, name, snapshot, err);
+	ret = mount_locked(graph, name, snapshot, shift, err);
 	unlock_writer(&graph->store);
 	return ret;
 }

@@ -17,9 +17,13 @@ int rootfs_remove(struct graph *graph, const char *name, struct snapdrv_error *e
 /** rootfs_is_mounted() - whether a container's tree is mounted. */
 int rootfs_is_mounted(struct graph *graph, const char *name);
 
-/** rootfs_mount() - mount a snapshot on its directory, unless that is done. */
+/**
+ * rootfs_mount() - mount a snapshot on its directory, unless that is done.
+ * @shift: of the owners that are seen, or NULL. The user that root is shifted to is let through the
+ *         directories above, which are nobody's but root's otherwise.
+ */
 int rootfs_mount(struct graph *graph, const char *name, const struct snapshot *snapshot,
-		 struct snapdrv_error *err);
+		 const struct id_shift *shift, struct snapdrv_error *err);
 
 /** rootfs_umount() - unmount it, if it is mounted. BUSY with the holder named. */
 int rootfs_umount(struct graph *graph, const char *name, struct snapdrv_error *err);

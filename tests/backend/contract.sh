@@ -73,11 +73,12 @@ must_work() {
 }
 
 quota_groups() {
-	btrfs qgroup show --raw "$1" | awk '$1 ~ /^0\// { print $1 }' | sort
+	btrfs qgroup show --raw "$1" | awk '$1 ~ /^[0-9]+\// { print $1 }' | sort
 }
 quotas() {
 	loop_fs "$CASE/quota" 512M mkfs.btrfs -q
-	btrfs quota enable "$@" "$CASE/quota"
+	mount -o remount,commit=1 "$CASE/quota" # the cleaner comes then, not after 30 seconds
+	btrfs quota enable "$CASE/quota"
 	local before
 	before=$(quota_groups "$CASE/quota")
 	[ -n "$before" ] || fail_ "no quota groups to look at"
