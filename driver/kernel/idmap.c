@@ -47,9 +47,9 @@ static int open_namespace(const struct id_shift *shift, struct snapdrv_error *er
 	int fd = -1;
 
 	if (!child) {
-		/* Nothing but what is safe in a child of many threads. */
-		pause();
-		_exit(0);
+		/* Nothing but what is safe in a child of many threads, until it is killed. */
+		for (;;)
+			pause();
 	}
 	if (child < 0)
 		return fail_errno(err, "shift owners: make a user namespace");

@@ -5,19 +5,24 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btrfs_tree.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "kernel/file.h"
+#include "kernel/subvolume.h"
 
 #define DEPTH_MAX 32
 
 struct removal {
 	int top_fd;	     /* where too deep directories go */
 	unsigned long moved; /* how many went there: names them */
+	dev_t device;	     /* on btrfs: the subvolume's; each nested one is removed by itself */
 	int ret;	     /* the first failure */
 	struct snapdrv_error *err;
 };
@@ -31,6 +36,14 @@ static void remember_failure(struct removal *removal, const char *what, const ch
 
 static void remove_dir(struct removal *removal, int dir_fd, const char *name, int depth);
 
+/* A nested subvolume: nothing can be moved out of it, and it may be read-only. */
+static int is_elsewhere(const struct removal *removal, int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) && st.st_dev != removal->device;
+}
+
 static void remove_entry(struct removal *removal, int dir_fd, const char *name, int is_dir,
 			 int depth)
 {
@@ -43,6 +56,12 @@ static void remove_entry(struct removal *removal, int dir_fd, const char *name, 
 			remember_failure(removal, "remove", name);
 			return;
 		}
+	}
+	if (removal->device && is_elsewhere(removal, dir_fd, name)) {
+		int ret = file_remove_tree(dir_fd, name, removal->ret ? NULL : removal->err);
+
+		removal->ret = removal->ret ? removal->ret : ret;
+		return;
 	}
 	if (depth < DEPTH_MAX) {
 		remove_dir(removal, dir_fd, name, depth);
@@ -87,6 +106,7 @@ int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err)
 {
 	struct removal removal = {.err = err};
 	cleanup_fd int top_fd = -1;
+	struct statfs fs;
 	struct stat st;
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
@@ -99,6 +119,11 @@ int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err)
 	if (top_fd < 0)
 		return fail_errno(err, "open %s", quote(name).text);
 	removal.top_fd = top_fd;
+	if (!fstatfs(top_fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC) {
+		removal.device = st.st_dev;
+		if (st.st_ino == BTRFS_FIRST_FREE_OBJECTID)
+			subvolume_thaw(top_fd);
+	}
 	/* What was moved up is in the way of the last rmdir(2): then there is one more round. */
 	for (unsigned long moved = 0;; moved = removal.moved) {
 		remove_dir(&removal, dir_fd, name, 0);

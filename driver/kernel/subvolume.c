@@ -100,7 +100,7 @@ static int open_below(int top_fd, const char *path)
 	return steal_fd(&fd);
 }
 
-static int make_writable(int fd)
+int subvolume_thaw(int fd)
 {
 	bool read_only;
 
@@ -151,12 +151,12 @@ static int remove_nested(int top_fd, struct snapdrv_error *err)
 	cleanup_strings struct strings list = {0};
 	int ret = list_nested(top_fd, &list, err), more;
 
-	if (list.count && make_writable(top_fd) && !ret)
+	if (list.count && subvolume_thaw(top_fd) && !ret)
 		ret = fail_errno(err, "make a subvolume writable");
 	for (size_t i = 0; i < list.count; i++) {
 		cleanup_fd int fd = open_below(top_fd, list.items[i]);
 
-		if ((fd < 0 || make_writable(fd)) && !ret)
+		if ((fd < 0 || subvolume_thaw(fd)) && !ret)
 			ret = fail_errno(err, "make subvolume %s writable",
 					 quote(list.items[i]).text);
 	}
@@ -186,7 +186,7 @@ int subvolume_remove(int dir_fd, const char *name, struct snapdrv_error *err)
 	 * The kernel tells no names of more than 4,080 bytes (ENAMETOOLONG). Removing what can be removed
 	 * takes empty subvolumes along (rmdir(2), Linux 4.18) and moves up what lies too deep.
 	 */
-	if (!make_writable(fd) && !file_remove_tree(dir_fd, name, NULL))
+	if (!subvolume_thaw(fd) && !file_remove_tree(dir_fd, name, NULL))
 		return 0;
 	ret = remove_nested(fd, NULL);
 	return ret ? fail(err, why.code, why.errnum, "%s", why.message)

@@ -24,6 +24,9 @@ int subvolume_snapshot(int source_fd, int dir_fd, const char *name, int read_onl
 /** subvolume_freeze() - make a subvolume read-only; twice is no error. @fd: its root, open. */
 int subvolume_freeze(int fd, struct snapdrv_error *err);
 
+/** subvolume_thaw() - make a subvolume writable, if it is not. @fd: its root. Return: 0, else failed. */
+int subvolume_thaw(int fd);
+
 /**
  * subvolume_remove() - delete a subvolume and all that are nested in it, also read-only ones, with the
  * quota groups that they had of their own. Quotas need not be on.

@@ -2,6 +2,7 @@
 /* Adding up what a tree holds for itself, by extents. */
 #include "kernel/usage.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
@@ -55,6 +56,7 @@ static int was_seen(struct count *count, ino_t inode)
 
 	if (2 * (count->n_seen + 1) >= count->n_places && grow(count))
 		return -ENOMEM;
+	assert(count->seen);
 	for (at = inode & (count->n_places - 1); count->seen[at];
 	     at = (at + 1) & (count->n_places - 1)) {
 		if (count->seen[at] == inode)

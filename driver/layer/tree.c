@@ -326,54 +326,6 @@ static int write_node(struct tree_sink *sink, const char *path,
 	return fd < 0 ? fd : set_attributes_at(fd, name, attributes, err);
 }
 
-static int write_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
-{
-	struct tree_writer *writer = writer_of(sink);
-	char name[NAME_MAX + 1];
-	struct node *dir, *child;
-	int ret = walk_parent(writer, path, WALK_MARK, &dir, name, err), fd;
-
-	if (ret)
-		return ret < 0 ? ret : 0;
-	if (!*name)
-		return refuse(err, "whiteout of the root");
-	if (writer->carries_out)
-		return carry_whiteout(writer, dir, name, err);
-	dir->flags |= NODE_WHITEOUTS;
-	child = node_find(&writer->nodes, dir, name, strlen(name));
-	if (child && child->flags & (NODE_GIVEN | NODE_WANTED))
-		return walk_hide_lower(writer, child, NODE_COVERED, err);
-	fd = node_fd(&writer->nodes, dir, err);
-	if (fd < 0)
-		return fd;
-	/* A directory that was made for marks alone: they are all in this one. */
-	ret = child ? tree_clear_name(writer, dir, fd, name, err) : 0;
-	if (ret)
-		return ret;
-	/* Where this layer has a file of the name, that hides the lower one already. */
-	if (mknodat(fd, name, S_IFCHR, makedev(0, 0)) && errno != EEXIST)
-		return fail_errno(err, "make a whiteout");
-	return 0;
-}
-
-static int write_opaque(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
-{
-	struct tree_writer *writer = writer_of(sink);
-	char marked[PATH_MAX + 4], name[NAME_MAX + 1];
-	struct node *dir;
-	int ret;
-
-	/* The directory itself is the parent of a name in it. */
-	if (snprintf(marked, sizeof(marked), "%s/x", path) >= (int)sizeof(marked))
-		return refuse(err, "name of more than %d bytes", PATH_MAX - 1);
-	ret = walk_parent(writer, marked, WALK_MARK, &dir, name, err);
-	if (ret)
-		return ret < 0 ? ret : 0;
-	if (writer->carries_out)
-		return carry_opaque(writer, dir, err);
-	return walk_hide_lower(writer, dir, NODE_OPAQUE, err);
-}
-
 /*
  * Whether an entry that was refused may be left out for now: with the lower layers out of view its names
  * may have led astray. Then the layer is written again with them in view, or, when there are none, the
@@ -427,12 +379,12 @@ static int sink_node(struct tree_sink *sink, const char *path,
 
 static int sink_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
 {
-	return settle(sink, write_whiteout(sink, path, err), path, err);
+	return settle(sink, tree_write_whiteout(sink, path, err), path, err);
 }
 
 static int sink_opaque(struct tree_sink *sink, const char *path, struct snapdrv_error *err)
 {
-	return settle(sink, write_opaque(sink, path, err), path, err);
+	return settle(sink, tree_write_opaque(sink, path, err), path, err);
 }
 
 static const struct tree_sink_ops ops = {

@@ -100,6 +100,10 @@ void link_lose(struct tree_writer *writer, const struct node *dir, const char *n
 /** bind_link() - give the @i-th pending link what it stands for. As tree_writer_bind(). */
 int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv_error *err);
 
+/** tree_write_whiteout(), tree_write_opaque() - the sink's. */
+int tree_write_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err);
+int tree_write_opaque(struct tree_sink *sink, const char *path, struct snapdrv_error *err);
+
 /** tree_write_link() - the sink's link(). */
 int tree_write_link(struct tree_sink *sink, const char *path, const char *target,
 		    struct snapdrv_error *err);

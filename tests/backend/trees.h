@@ -230,7 +230,7 @@ static int mount_active(const char *name, enum tree_kind kind, struct tree_stack
 	ref = ref_of(path);
 	mkdirat(mnt_fd, name, 0755);
 	target_fd = openat(mnt_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	ret = ops->mount(&backend, &ref, kind, &parents, target_fd, &err);
+	ret = ops->mount(&backend, &ref, kind, &parents, NULL, target_fd, &err);
 	if (ret) {
 		printf("# mount %s: %s\n", name, err.message);
 		return -1;

@@ -11,6 +11,7 @@
  *   bare       the ioctls alone: a snapshot of SUBVOLUME, the deletion of it
  *   minimum    what any store does besides, without its database: mkdir for the tree and for the
  *              container, snapshot, rename into place; rename out of the way, delete, rmdir
+ *   durable    the minimum and one 4 KB write with fdatasync(2): one commit of any database
  *   no-mount   snapdrv_create() with SNAPDRV_NO_MOUNT, snapdrv_remove()
  *   mounted    snapdrv_create(), snapdrv_remove() of the mounted container
  *
@@ -31,15 +32,16 @@
 
 #define MAX_ROUNDS 1000
 
-enum way { BARE, MINIMUM, NO_MOUNT, MOUNTED, WAYS };
+enum way { BARE, MINIMUM, DURABLE, NO_MOUNT, MOUNTED, WAYS };
 
-static const char *const way_names[WAYS] = {"bare", "minimum", "no-mount", "mounted"};
+static const char *const way_names[WAYS] = {"bare", "minimum", "durable", "no-mount", "mounted"};
 
 struct bench {
 	struct snapdrv_store *store;
 	const char *image;
 	int source_fd;
 	int scratch_fd;
+	int log_fd;
 	double create[WAYS][MAX_ROUNDS];
 	double remove[WAYS][MAX_ROUNDS];
 };
@@ -79,7 +81,7 @@ static void snapshot(struct bench *bench, const char *path)
 		die("snapshot");
 }
 
-static void delete (struct bench *bench, const char *path)
+static void delete_bare(struct bench *bench, const char *path)
 {
 	if (btrfs_util_delete_subvolume_fd(bench->scratch_fd, path, 0))
 		die("delete");
@@ -135,24 +137,36 @@ static void remove_library(struct bench *bench)
 	must_library(snapdrv_remove(bench->store, "bench", &err), &err);
 }
 
+static void log_one(struct bench *bench)
+{
+	static const char page[4096];
+
+	must(pwrite(bench->log_fd, page, sizeof(page), 0) != sizeof(page), "write");
+	must(fdatasync(bench->log_fd), "fdatasync");
+}
+
 static void make_one(struct bench *bench, enum way way)
 {
 	if (way == BARE)
 		snapshot(bench, "bare");
-	else if (way == MINIMUM)
+	else if (way == MINIMUM || way == DURABLE)
 		create_minimum(bench);
 	else
 		create_library(bench, way == NO_MOUNT ? SNAPDRV_NO_MOUNT : 0);
+	if (way == DURABLE)
+		log_one(bench);
 }
 
 static void remove_one(struct bench *bench, enum way way)
 {
 	if (way == BARE)
-		delete (bench, "bare");
-	else if (way == MINIMUM)
+		delete_bare(bench, "bare");
+	else if (way == MINIMUM || way == DURABLE)
 		remove_minimum(bench);
 	else
 		remove_library(bench);
+	if (way == DURABLE)
+		log_one(bench);
 }
 
 /* Each way's turn within a round moves on, so that none is always the first. */
@@ -211,6 +225,8 @@ int main(int argc, char **argv)
 	must(bench.source_fd < 0, argv[3]);
 	bench.scratch_fd = open(argv[4], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(bench.scratch_fd < 0, argv[4]);
+	bench.log_fd = openat(bench.scratch_fd, "log", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	must(bench.log_fd < 0, "log");
 	must_library(snapdrv_open(argv[1], "btrfs", &bench.store, &err), &err);
 	run_round(&bench, 0); /* to warm up: the next round 0 writes over it */
 	for (int round = 0; round < rounds; round++)

@@ -14,8 +14,11 @@ COMMAND gets a directory as its last argument, with `layout` (the image random:1
 The model is section 5 of the design. What that leaves open is not drawn: a stack is legal when it is the
 same tree whether the marks of a layer (whiteouts, opaque marks) count at their place in the tar or before
 all of its entries, and when no name that was followed as a lower layer's symlink is replaced later in the
-layer. Free in a comparison, as the design leaves it open, is whether a hard link to a lower layer's
-file shares its inode; and the time of a directory that nobody describes is 0 here.
+layer. (The OCI image spec, layer.md, on the marks: "Whiteout files MUST only apply to resources in lower/parent
+layers"; an opaque one counts "regardless of the ordering in which the whiteout file was encountered".) Free in
+a comparison, as the design leaves it open, is whether a hard link to a lower layer's file shares its inode (the
+spec: filesystems "may have limited or no support for hardlinks"); the time of a directory that nobody describes
+is 0 here.
 """
 import difflib
 import hashlib
@@ -719,17 +722,25 @@ def umoci_tree(stack, work):
                       list(for_umoci(tree_lines(work + "/rootfs", root, holes=False), root)))
 
 
+# Where umoci (0.4.7) is left out, and what the OCI image spec (layer.md) has to say there. What it does not say,
+# section 5 of the design decides.
 def umoci_cannot(stack):
-    """Why umoci (0.4.7) cannot unpack it, or None."""
+    """Why umoci cannot unpack it as it is meant, or None."""
+    # The spec asks for a "tar archive" and has no word on PAX global headers, which POSIX allows in one.
     if any(layer["global"] for layer in stack):
         return "global headers"
+    # The spec has the media type "application/vnd.oci.image.layer.v1.tar+zstd".
     if any(layer["how"] == "zstd" for layer in stack):
         return "zstd"
     # It makes missing parents with mkdir: they inherit default ACLs and setgid, and the directories above get
-    # new times (so for_umoci() leaves those out). The design: made 0755, 0:0, and parents keep theirs.
+    # new times (so for_umoci() leaves those out). The spec says nothing of parents without an entry; attributes
+    # are "replaced by those of the entry in the changeset", so without an entry nothing replaces them. The
+    # design: made 0755, 0:0, and parents keep theirs.
     if any("system.posix_acl_default" in entry["xattrs"] for layer in stack for entry in layer["entries"]):
         return "default ACLs"
-    # "skipped", says the design of .wh..wh.*; umoci takes such a directory for a whiteout, its files for files.
+    # Of aufs's .wh..wh.* umoci takes a directory for a whiteout, and a file in it for a file. The spec: "it is
+    # not possible to create a filesystem which has a file or directory with a name beginning with `.wh.`". The
+    # design: skipped.
     if any(entry["name"].endswith(".wh..wh.plnk/123.456") for layer in stack for entry in layer["entries"]):
         return "aufs's links"
     return None
