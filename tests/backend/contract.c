@@ -13,9 +13,10 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "drops.h"
 #include "kernel/file.h"
-#include "kernel/subvolume.h"
 #include "races.h"
+#include "subvolumes.h"
 #include "trees.h"
 
 /* ---- cases -------------------------------------------------------------------------------- */
@@ -74,92 +75,6 @@ static void freeze_twice(void)
 	CHECK(!drop(active_fd, "3"));
 	CHECK(!drop(active_fd, "2"));
 	CHECK(!drop(layers_fd, "1"));
-}
-
-static void drop_nothing(void)
-{
-	CHECK(!drop(layers_fd, "1"));
-	CHECK(!drop(layers_fd, "../active/1"));
-	CHECK(!make(layers_fd, "1", TREE_LAYER, nothing));
-	CHECK(!drop(layers_fd, "1"));
-	CHECK(!drop(layers_fd, "1"));
-	CHECK(!drop(staging_fd, "1"));
-}
-
-/* Remove the Nth thing inside a tree by hand. 0 when there are not that many. */
-static int remove_part(int dir_fd, const char *tree, int n)
-{
-	cleanup_fd int fd = file_open_dir(dir_fd, tree, NULL);
-	struct dirent **list = NULL;
-	int count = scandirat(fd, ".", &list, NULL, alphasort), found = 0;
-
-	for (int i = 0; i < count; i++) {
-		const char *name = list[i]->d_name;
-
-		if (strcmp(name, ".") && strcmp(name, "..") && !n--) {
-			CHECK(!subvolume_remove(fd, name, NULL));
-			CHECK(!file_remove_tree(fd, name, NULL));
-			found = 1;
-		}
-	}
-	while (count > 0)
-		free(list[--count]);
-	free(list);
-	return found;
-}
-
-static void drop_half_made(void)
-{
-	static const char *const strays[] = {"fs", "work", "fs.links", "stray"};
-	static const enum tree_kind kinds[] = {TREE_LAYER, TREE_ACTIVE, TREE_VIEW};
-
-	two_layers();
-	for (size_t i = 0; i < 3; i++) {
-		for (int n = 0, found = 1; found; n++) {
-			CHECK(!make(staging_fd, "a", kinds[i], ON("2", "1")));
-			found = remove_part(staging_fd, "a", n);
-			CHECK(!drop(staging_fd, "a"));
-		}
-	}
-	CHECK(!mkdirat(staging_fd, "a", 0700));
-	CHECK(!drop(staging_fd, "a"));
-	for (size_t i = 0; i < sizeof(strays) / sizeof(strays[0]); i++) {
-		char path[32];
-
-		snprintf(path, sizeof(path), "a/%s", strays[i]);
-		CHECK(!mkdirat(staging_fd, "a", 0));
-		CHECK(!mkdirat(staging_fd, path, 0));
-		CHECK(!drop(staging_fd, "a"));
-		CHECK(!mkdirat(staging_fd, "a", 0700));
-		CHECK(!write_file(staging_fd, path, "a file"));
-		CHECK(!drop(staging_fd, "a"));
-	}
-	CHECK(!make(staging_fd, "a", TREE_ACTIVE, ON("2", "1")));
-	CHECK(!drop(staging_fd, "a"));
-	drop_two_layers();
-}
-
-static void drop_symlinks(void)
-{
-	char *one;
-
-	two_layers();
-	one = picture("1");
-	CHECK(!symlinkat("../layers/1", staging_fd, "a"));
-	CHECK(!drop(staging_fd, "a"));
-	CHECK(!mkdirat(staging_fd, "a", 0700));
-	CHECK(!symlinkat("../../layers/1/fs", staging_fd, "a/fs"));
-	CHECK(!symlinkat("../../layers/1", staging_fd, "a/work"));
-	CHECK(!drop(staging_fd, "a"));
-	CHECK(!make(staging_fd, "a", TREE_ACTIVE, ON("2", "1")));
-	{
-		cleanup_fd int fd = ops->open(&backend, staging_fd, "a", NULL);
-
-		CHECK(!symlinkat("../../../layers/1/fs/dir", fd, "out"));
-	}
-	CHECK(!drop(staging_fd, "a"));
-	CHECK(still("1", one));
-	drop_two_layers();
 }
 
 static void make_fails(void)
@@ -401,82 +316,6 @@ static void drop_beside(void)
 	}
 	CHECK(!drop(active_fd, "4"));
 	drop_two_layers();
-}
-
-/* What a container engine inside of a container makes. */
-static void make_nested(int fd)
-{
-	cleanup_fd int sub_fd = -1, deep_fd = -1, dir_fd = -1;
-
-	CHECK(!subvolume_create(fd, "sub", NULL));
-	sub_fd = file_open_dir(fd, "sub", NULL);
-	CHECK(!write_file(sub_fd, "file", "x"));
-	CHECK(!subvolume_create(sub_fd, "deep", NULL));
-	deep_fd = file_open_dir(sub_fd, "deep", NULL);
-	CHECK(!subvolume_snapshot(sub_fd, deep_fd, "read-only", 1, NULL));
-	dir_fd = file_open_dir(fd, "dir", NULL);
-	CHECK(!subvolume_create(dir_fd, "other", NULL));
-	CHECK(!subvolume_snapshot(deep_fd, dir_fd, "copy", 0, NULL));
-	/* From inside out, and then the container's own. */
-	CHECK(!subvolume_freeze(deep_fd, NULL));
-	CHECK(!subvolume_freeze(sub_fd, NULL));
-	CHECK(!subvolume_freeze(fd, NULL));
-}
-
-static void nested_subvolumes(void)
-{
-	int before = count_subvolumes();
-	cleanup_fd int fd = -1;
-
-	CHECK(before >= 0);
-	two_layers();
-	CHECK(!put_active("3", TREE_ACTIVE, ON("2", "1")));
-	fd = mount_active("3", TREE_ACTIVE, ON("2", "1"));
-	make_nested(fd);
-	CHECK(count_subvolumes() == before + 3 + 5);
-	CHECK(!unmount("3", steal_fd(&fd)));
-	CHECK(!drop(active_fd, "3"));
-	CHECK(count_subvolumes() == before + 2);
-	drop_two_layers();
-	CHECK(count_subvolumes() == before);
-}
-
-/* Deeper than the 4,080 bytes that the kernel tells names of. */
-static void make_deep(int levels_between)
-{
-	int before = count_subvolumes();
-	char name[251];
-	cleanup_fd int fd = -1;
-
-	memset(name, 'd', sizeof(name) - 1);
-	name[sizeof(name) - 1] = '\0';
-	CHECK(!put_active("3", TREE_ACTIVE, nothing));
-	fd = ops->open(&backend, active_fd, "3", NULL);
-	for (int i = 0; i < 40 && fd >= 0; i++) {
-		int next;
-
-		CHECK((i + 1) % levels_between ? !mkdirat(fd, name, 0755)
-					       : !subvolume_create(fd, name, NULL));
-		next = file_open_dir(fd, name, NULL);
-		if (!((i + 1) % levels_between) && CHECK(next >= 0))
-			CHECK(!write_file(next, "file", "x"));
-		close(fd);
-		fd = next;
-	}
-	CHECK(fd >= 0 && !subvolume_snapshot(fd, fd, "read-only", 1, NULL));
-	close(steal_fd(&fd));
-	CHECK(!drop(active_fd, "3"));
-	CHECK(count_subvolumes() == before);
-}
-
-static void nested_deep(void)
-{
-	make_deep(40);
-}
-
-static void nested_deep_twice(void)
-{
-	make_deep(20);
 }
 
 /* The bottom of the highest stack is in sight. */
