@@ -3,6 +3,8 @@
 #ifndef BACKEND_DROPS_H
 #define BACKEND_DROPS_H
 
+#include "kernel/file.h"
+#include "kernel/subvolume.h"
 #include "trees.h"
 
 static void drop_nothing(void)
