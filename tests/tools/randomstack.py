@@ -726,7 +726,8 @@ def umoci_tree(stack, work):
 # section 5 of the design decides.
 def umoci_cannot(stack):
     """Why umoci cannot unpack it as it is meant, or None."""
-    # The spec asks for a "tar archive" and has no word on PAX global headers, which POSIX allows in one.
+    # The spec asks for a "tar archive" and has no word on PAX global headers, which POSIX allows in one; umoci:
+    # "unknown typeflag".
     if any(layer["global"] for layer in stack):
         return "global headers"
     # The spec has the media type "application/vnd.oci.image.layer.v1.tar+zstd".
