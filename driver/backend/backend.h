@@ -54,6 +54,9 @@ struct backend_ops {
 	 */
 	int is_layered;
 
+	/* What make() made is on disk when it returns, with all that was made before it. */
+	int make_commits;
+
 	/*
 	 * Try for real whether the backend works on the filesystem of `dir_fd`, an empty directory, and
 	 * leave it empty. 0, or a negative errno value with what is missing and what to do.

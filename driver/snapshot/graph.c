@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/mount.h"
+#include "kernel/probe.h"
 
 /* The backend's name in the database: 1 found, 0 this is a new store, or negative. */
 static int recorded_driver(struct graph *graph, char driver[32], struct snapdrv_error *err)
@@ -95,6 +96,19 @@ static int choose_driver(struct graph *graph, const char *wanted, struct snapdrv
 	return check_driver(recorded, wanted, err);
 }
 
+/*
+ * ext4 and xfs write their journals in order: the database's own fsync(2) takes along what was moved
+ * before it. Where the making of a tree commits it to the disk, its move may be lost, and restore_draft()
+ * makes up for it.
+ */
+static int are_moves_ordered(const struct graph *graph)
+{
+	struct filesystem_name fs = probe_filesystem(graph->store.root_fd);
+
+	return graph->backend.ops->make_commits || !strcmp(fs.text, "ext4") ||
+	       !strcmp(fs.text, "xfs");
+}
+
 int graph_open(const char *root, const char *driver, struct graph *ret_graph,
 	       struct snapdrv_error *err)
 {
@@ -109,8 +123,10 @@ int graph_open(const char *root, const char *driver, struct graph *ret_graph,
 		return ret;
 	graph.backend.layers_fd = graph.store.layers_fd;
 	ret = choose_driver(&graph, driver, err);
-	if (!ret)
+	if (!ret) {
+		graph.moves_are_ordered = are_moves_ordered(&graph);
 		ret = graph_sweep(&graph, err);
+	}
 	if (ret) {
 		fail_within(err, ret, "store %s", quote(root).text);
 		store_close(&graph.store);
@@ -118,6 +134,45 @@ int graph_open(const char *root, const char *driver, struct graph *ret_graph,
 	}
 	*ret_graph = graph;
 	return 0;
+}
+
+/*
+ * A container's tree whose row is on disk, but whose move to its place is not.
+ * Return: 1 it is in its place again, 0 it is none, or a negative errno value.
+ */
+static int restore_draft(struct graph *graph, int session_fd, const char *session, const char *name,
+			 struct snapdrv_error *err)
+{
+	cleanup_free char *draft = text_format(err, "%s/%s", session, name);
+	char place[24];
+	int64_t id;
+	int found = draft ? db_get_int(graph->store.db, &id, err,
+				       "SELECT id FROM tree WHERE draft = ?", "s", draft)
+			  : -ENOMEM;
+
+	if (found <= 0)
+		return found;
+	snprintf(place, sizeof(place), "%lld", (long long)id);
+	if (renameat2(session_fd, name, graph->store.active_fd, place, RENAME_NOREPLACE))
+		return errno == EEXIST ? 0 : fail_errno(err, "put back active/%s", place);
+	found = file_sync_dir(graph->store.active_fd, err);
+	return found ? found : 1;
+}
+
+static int restore_drafts(struct graph *graph, int session_fd, const char *session,
+			  struct snapdrv_error *err)
+{
+	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	struct dirent *entry;
+
+	if (!dir)
+		return fail_errno(err, "list staging/%s", session);
+	while (ret >= 0 && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			ret = restore_draft(graph, session_fd, session, entry->d_name, err);
+	}
+	return ret < 0 ? ret : 0;
 }
 
 /* Remove all that is in a session's directory: files, and trees, which only the backend can remove. */
@@ -214,6 +269,11 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 	char name[24];
 
 	while ((found = store_take_dead_session(&graph->store, name, &fd, err)) == 1) {
+		found = restore_drafts(graph, fd, name, err);
+		if (found) {
+			close(fd);
+			return found;
+		}
 		empty_session(graph, fd);
 		if (unlinkat(graph->store.staging_fd, name, AT_REMOVEDIR) && errno != ENOENT) {
 			found = fail_errno(err, "remove staging/%s", name);

@@ -83,9 +83,10 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	char name[24];
 	int ret = db_run(
 		store->db, err,
-		"INSERT INTO tree(key, root_given, root_opaque, needs_look, bytes, entries)"
-		" VALUES(?, ?, ?, ?, ?, ?)",
-		"siiiii", key, (int64_t)record->root_given, (int64_t)record->root_opaque,
+		"INSERT INTO tree(key, draft, root_given, root_opaque, needs_look, bytes, entries)"
+		" VALUES(?, ?, ?, ?, ?, ?, ?)",
+		"ssiiiii", key, key ? NULL : draft->ref.path + strlen("../staging/"),
+		(int64_t)record->root_given, (int64_t)record->root_opaque,
 		(int64_t)record->needs_look, (int64_t)record->bytes, (int64_t)record->entries);
 
 	if (ret < 0)
@@ -95,7 +96,7 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	draft->is_published = 1;
 	snprintf(name, sizeof(name), "%lld", (long long)record->id);
 	return store_move(store, draft->name.text, key ? store->layers_fd : store->active_fd, name,
-			  err);
+			  !key && graph->moves_are_ordered, err);
 }
 
 static int read_record(struct query *query, struct tree_record *ret_record,

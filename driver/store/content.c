@@ -40,7 +40,7 @@ int content_publish(struct store *store, const char *name, const struct digest *
 		     (int64_t)size);
 	if (ret < 0)
 		return ret;
-	return store_move(store, name, store->content_fd, digest_hex(&text), err);
+	return store_move(store, name, store->content_fd, digest_hex(&text), 0, err);
 }
 
 int content_keep_file(struct store *store, int fd, struct store_name *ret_name,

@@ -10,11 +10,12 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	 * A directory of the backend: layers/ID, or active/ID where there is no key. key: the DiffID of a layer that needs nothing of its
 	 * parents, the ChainID of one that does, NULL for a container's own layer. root_given: the layer
 	 * says what attributes the root directory has. root_opaque: it hides all that is below. needs_look: its
-	 * whiteouts fit the layers that it was unpacked over; over others that has to be seen. bytes, entries: counted when it was unpacked.
+	 * whiteouts fit the layers that it was unpacked over; over others that has to be seen. draft: of a
+	 * container's tree, SESSION/NAME in staging/, where it is found if a power cut undoes its move. bytes, entries: counted when it was unpacked.
 	 */
 	"CREATE TABLE tree(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE,"
 	" root_given INTEGER NOT NULL, root_opaque INTEGER NOT NULL, needs_look INTEGER NOT NULL,"
-	" bytes INTEGER NOT NULL, entries INTEGER NOT NULL);"
+	" draft TEXT, bytes INTEGER NOT NULL, entries INTEGER NOT NULL);"
 
 	/*
 	 * A node of the graph. name: the ChainID of an image's layer, "container/NAME" of a container.
@@ -24,6 +25,7 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	" kind TEXT NOT NULL CHECK(kind IN ('c', 'a', 'v')),"
 	" parent INTEGER REFERENCES snapshot(id), tree INTEGER NOT NULL REFERENCES tree(id),"
 	" depth INTEGER NOT NULL, created_ns INTEGER NOT NULL);"
+	"CREATE INDEX tree_draft ON tree(draft) WHERE draft IS NOT NULL;"
 	"CREATE INDEX snapshot_parent ON snapshot(parent);"
 	"CREATE INDEX snapshot_tree ON snapshot(tree);"
 

@@ -239,14 +239,15 @@ int store_begin(struct store *store, struct snapdrv_error *err)
 struct store_move {
 	char session_name[16];
 	int dir_fd;
+	int is_ordered;
 	char name[72];
 };
 
 int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
-	       struct snapdrv_error *err)
+	       int is_ordered, struct snapdrv_error *err)
 {
 	struct store_move *moves = reallocarray(store->moves, store->n_moves + 1, sizeof(*moves));
-	struct store_move move = {.dir_fd = dir_fd};
+	struct store_move move = {.dir_fd = dir_fd, .is_ordered = is_ordered};
 
 	if (!moves)
 		return fail_memory(err);
@@ -276,15 +277,14 @@ static void undo_moves(struct store *store)
 	forget_moves(store);
 }
 
-/*
- * The new names have to be on disk before the rows. ext4 and xfs write their journals in order, so that
- * the database's own fsync(2) takes the names along; btrfs logs one file at a time.
- */
+/* The new names have to be on disk before the rows. */
 static int sync_moves(struct store *store, struct snapdrv_error *err)
 {
 	int last_fd = -1, ret = 0;
 
 	for (size_t i = 0; i < store->n_moves && !ret; i++) {
+		if (store->moves[i].is_ordered)
+			continue;
 		if (store->moves[i].dir_fd != last_fd)
 			ret = file_sync_dir(store->moves[i].dir_fd, err);
 		last_fd = store->moves[i].dir_fd;
