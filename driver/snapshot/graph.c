@@ -14,7 +14,6 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/mount.h"
-#include "kernel/probe.h"
 
 /* The backend's name in the database: 1 found, 0 this is a new store, or negative. */
 static int recorded_driver(struct graph *graph, char driver[32], struct snapdrv_error *err)
@@ -96,19 +95,6 @@ static int choose_driver(struct graph *graph, const char *wanted, struct snapdrv
 	return check_driver(recorded, wanted, err);
 }
 
-/*
- * ext4 and xfs write their journals in order: the database's own fsync(2) takes along what was moved
- * before it. Where the making of a tree commits it to the disk, its move may be lost, and restore_draft()
- * makes up for it.
- */
-static int are_moves_ordered(const struct graph *graph)
-{
-	struct filesystem_name fs = probe_filesystem(graph->store.root_fd);
-
-	return graph->backend.ops->make_commits || !strcmp(fs.text, "ext4") ||
-	       !strcmp(fs.text, "xfs");
-}
-
 int graph_open(const char *root, const char *driver, struct graph *ret_graph,
 	       struct snapdrv_error *err)
 {
@@ -123,10 +109,8 @@ int graph_open(const char *root, const char *driver, struct graph *ret_graph,
 		return ret;
 	graph.backend.layers_fd = graph.store.layers_fd;
 	ret = choose_driver(&graph, driver, err);
-	if (!ret) {
-		graph.moves_are_ordered = are_moves_ordered(&graph);
+	if (!ret)
 		ret = graph_sweep(&graph, err);
-	}
 	if (ret) {
 		fail_within(err, ret, "store %s", quote(root).text);
 		store_close(&graph.store);

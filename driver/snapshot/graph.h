@@ -15,7 +15,6 @@
 struct graph {
 	struct store store;
 	struct backend backend;
-	int moves_are_ordered; /* of containers' trees, as store_move() has it */
 };
 
 /**

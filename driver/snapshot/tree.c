@@ -95,8 +95,13 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	record->is_active = !key;
 	draft->is_published = 1;
 	snprintf(name, sizeof(name), "%lld", (long long)record->id);
+	/*
+	 * Where making a tree committed it to the disk, only its move can be lost: restore_draft() makes up
+	 * for that. Elsewhere the fsync(2) of the directory takes the making along, which the database's
+	 * fdatasync(2) of a WAL that does not grow would not.
+	 */
 	return store_move(store, draft->name.text, key ? store->layers_fd : store->active_fd, name,
-			  !key && graph->moves_are_ordered, err);
+			  !key && graph->backend.ops->make_commits, err);
 }
 
 static int read_record(struct query *query, struct tree_record *ret_record,

@@ -239,15 +239,15 @@ int store_begin(struct store *store, struct snapdrv_error *err)
 struct store_move {
 	char session_name[16];
 	int dir_fd;
-	int is_ordered;
+	int is_remade;
 	char name[72];
 };
 
 int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
-	       int is_ordered, struct snapdrv_error *err)
+	       int is_remade, struct snapdrv_error *err)
 {
 	struct store_move *moves = reallocarray(store->moves, store->n_moves + 1, sizeof(*moves));
-	struct store_move move = {.dir_fd = dir_fd, .is_ordered = is_ordered};
+	struct store_move move = {.dir_fd = dir_fd, .is_remade = is_remade};
 
 	if (!moves)
 		return fail_memory(err);
@@ -283,7 +283,7 @@ static int sync_moves(struct store *store, struct snapdrv_error *err)
 	int last_fd = -1, ret = 0;
 
 	for (size_t i = 0; i < store->n_moves && !ret; i++) {
-		if (store->moves[i].is_ordered)
+		if (store->moves[i].is_remade)
 			continue;
 		if (store->moves[i].dir_fd != last_fd)
 			ret = file_sync_dir(store->moves[i].dir_fd, err);

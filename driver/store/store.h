@@ -81,13 +81,12 @@ int store_begin(struct store *store, struct snapdrv_error *err);
 /**
  * store_move() - within store_begin(): move a file or tree of the session to its place.
  * @dir_fd: store->layers_fd or another directory of the store. @name: its name there.
- * @is_ordered: the move comes to the disk no later than the commit of the database, or the next sweep can
- *              make up for it: no fsync(2) is needed.
+ * @is_remade:  the next sweep can make up for the move if a power cut undoes it: no fsync(2) is needed.
  *
  * It comes back to the session when the change is given up.
  */
 int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
-	       int is_ordered, struct snapdrv_error *err);
+	       int is_remade, struct snapdrv_error *err);
 
 /** store_commit() - the change is on disk when this returns. On failure it is rolled back. */
 int store_commit(struct store *store, struct snapdrv_error *err);
