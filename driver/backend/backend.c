@@ -3,8 +3,10 @@
 #include "backend/backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -42,6 +44,31 @@ const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err)
 	}
 	fail(err, SNAPDRV_FAILED, EOPNOTSUPP, "no driver works here: %s", answers);
 	return NULL;
+}
+
+int backend_make(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
+		 const struct tree_stack *parents, tree_fill *fill, struct snapdrv_error *err)
+{
+	int ret;
+
+	if (mkdirat(dir_fd, name, 0700))
+		return fail_errno(err, "make tree %s", name);
+	ret = fill(backend, dir_fd, name, kind, parents, err);
+	if (ret)
+		backend->ops->drop(backend, dir_fd, name, NULL);
+	return ret;
+}
+
+int backend_open(const struct backend *backend, int dir_fd, const char *name,
+		 struct snapdrv_error *err)
+{
+	char path[80];
+	int fd;
+
+	(void)backend;
+	snprintf(path, sizeof(path), "%s/fs", name);
+	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open tree %s", name) : fd;
 }
 
 int backend_usage(const struct backend *backend, int dir_fd, const char *name,

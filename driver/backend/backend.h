@@ -126,6 +126,19 @@ const struct backend_ops *backend_find(const char *name);
 const struct backend_ops *backend_choose(int dir_fd, struct snapdrv_error *err);
 
 extern const struct backend_ops btrfs_backend;
+/** tree_fill - puts into the directory of a new tree what make() of a backend is to put there. */
+typedef int tree_fill(const struct backend *backend, int dir_fd, const char *name,
+		      enum tree_kind kind, const struct tree_stack *parents,
+		      struct snapdrv_error *err);
+
+/** backend_make() - for backend_ops.make: a directory, filled; dropped again when that fails. */
+int backend_make(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,
+		 const struct tree_stack *parents, tree_fill *fill, struct snapdrv_error *err);
+
+/** backend_open() - for backend_ops.open: NAME/fs, where all backends so far have their files. */
+int backend_open(const struct backend *backend, int dir_fd, const char *name,
+		 struct snapdrv_error *err);
+
 /** backend_usage() - for backend_ops.usage: by a walk over what open() gives. */
 int backend_usage(const struct backend *backend, int dir_fd, const char *name,
 		  struct usage *ret_usage, struct snapdrv_error *err);

@@ -24,18 +24,6 @@
 #include "kernel/mount.h"
 #include "kernel/subvolume.h"
 
-static int btrfs_open(const struct backend *backend, int dir_fd, const char *name,
-		      struct snapdrv_error *err)
-{
-	char path[80];
-	int fd;
-
-	(void)backend;
-	snprintf(path, sizeof(path), "%s/fs", name);
-	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? fail_errno(err, "open tree %s", name) : fd;
-}
-
 static int make_empty(int tree_fd, enum tree_kind kind, struct snapdrv_error *err)
 {
 	cleanup_fd int fd = -1;
@@ -59,7 +47,7 @@ static int fill(const struct backend *backend, int dir_fd, const char *name, enu
 		return tree_fd;
 	if (!parents->count)
 		return make_empty(tree_fd, kind, err);
-	parent_fd = btrfs_open(backend, backend->layers_fd, parents->trees[0].path, err);
+	parent_fd = backend_open(backend, backend->layers_fd, parents->trees[0].path, err);
 	if (parent_fd < 0)
 		return parent_fd;
 	return subvolume_snapshot(parent_fd, tree_fd, "fs", kind == TREE_VIEW, err);
@@ -82,20 +70,13 @@ static int btrfs_make(const struct backend *backend, int dir_fd, const char *nam
 		      enum tree_kind kind, const struct tree_stack *parents,
 		      struct snapdrv_error *err)
 {
-	int ret;
-
-	if (mkdirat(dir_fd, name, 0700))
-		return fail_errno(err, "make tree %s", name);
-	ret = fill(backend, dir_fd, name, kind, parents, err);
-	if (ret)
-		btrfs_drop(backend, dir_fd, name, NULL);
-	return ret;
+	return backend_make(backend, dir_fd, name, kind, parents, fill, err);
 }
 
 static int btrfs_freeze(const struct backend *backend, int dir_fd, const char *name,
 			struct snapdrv_error *err)
 {
-	cleanup_fd int fd = btrfs_open(backend, dir_fd, name, err);
+	cleanup_fd int fd = backend_open(backend, dir_fd, name, err);
 
 	return fd < 0 ? fd : subvolume_freeze(fd, err);
 }
@@ -104,7 +85,7 @@ static int btrfs_mount(const struct backend *backend, const struct tree_ref *tre
 		       enum tree_kind kind, const struct tree_stack *parents,
 		       const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
 {
-	cleanup_fd int fd = btrfs_open(backend, backend->layers_fd, tree->path, err);
+	cleanup_fd int fd = backend_open(backend, backend->layers_fd, tree->path, err);
 
 	(void)parents;
 	return fd < 0 ? fd : mount_bind(fd, target_fd, kind == TREE_VIEW, shift, err);
@@ -113,7 +94,7 @@ static int btrfs_mount(const struct backend *backend, const struct tree_ref *tre
 static int btrfs_peek(const struct backend *backend, const struct tree_stack *stack,
 		      struct snapdrv_error *err)
 {
-	return btrfs_open(backend, backend->layers_fd, stack->trees[0].path, err);
+	return backend_open(backend, backend->layers_fd, stack->trees[0].path, err);
 }
 
 /* Each tree is whole: nothing is mounted over anything. */
@@ -150,7 +131,7 @@ const struct backend_ops btrfs_backend = {
 	.make_commits = 1, /* the ioctl that makes a snapshot commits the transaction */
 	.probe = subvolume_probe,
 	.make = btrfs_make,
-	.open = btrfs_open,
+	.open = backend_open,
 	.freeze = btrfs_freeze,
 	.drop = btrfs_drop,
 	.mount = btrfs_mount,

@@ -35,15 +35,6 @@ static struct dir_name inside(const char *tree, const char *name)
 	return path;
 }
 
-static int open_inside(const struct backend *backend, int dir_fd, const char *tree,
-		       struct snapdrv_error *err)
-{
-	int fd = openat(dir_fd, inside(tree, "fs").text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	(void)backend;
-	return fd < 0 ? fail_errno(err, "open tree %s", tree) : fd;
-}
-
 static int copy_attributes(int from, int to, struct snapdrv_error *err)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
@@ -70,7 +61,7 @@ static int set_root(const struct backend *backend, int tree_fd, const struct tre
 
 		if (!parents->trees[i].root_given)
 			continue;
-		from = open_inside(backend, backend->layers_fd, parents->trees[i].path, err);
+		from = backend_open(backend, backend->layers_fd, parents->trees[i].path, err);
 		return from < 0 ? from : copy_attributes(from, tree_fd, err);
 	}
 	/* Nobody says: no time, rather than that of the moment. */
@@ -86,7 +77,7 @@ static int fill(const struct backend *backend, int dir_fd, const char *name, enu
 		return fail_errno(err, "make directory %s", inside(name, "fs").text);
 	if (kind == TREE_ACTIVE && mkdirat(dir_fd, inside(name, "work").text, 0700))
 		return fail_errno(err, "make directory %s", inside(name, "work").text);
-	tree_fd = open_inside(backend, dir_fd, name, err);
+	tree_fd = backend_open(backend, dir_fd, name, err);
 	if (tree_fd < 0)
 		return tree_fd;
 	/* Whatever the umask of the process made of it. */
@@ -99,14 +90,7 @@ static int overlay_make(const struct backend *backend, int dir_fd, const char *n
 			enum tree_kind kind, const struct tree_stack *parents,
 			struct snapdrv_error *err)
 {
-	int ret;
-
-	if (mkdirat(dir_fd, name, 0700))
-		return fail_errno(err, "make tree %s", name);
-	ret = fill(backend, dir_fd, name, kind, parents, err);
-	if (ret)
-		file_remove_tree(dir_fd, name, NULL);
-	return ret;
+	return backend_make(backend, dir_fd, name, kind, parents, fill, err);
 }
 
 static int overlay_freeze(const struct backend *backend, int dir_fd, const char *name,
@@ -212,7 +196,7 @@ static int overlay_peek(const struct backend *backend, const struct tree_stack *
 		return ret;
 	/* The kernel merges two or more. */
 	if (lower.count == 1)
-		return open_inside(backend, backend->layers_fd, stack->trees[0].path, err);
+		return backend_open(backend, backend->layers_fd, stack->trees[0].path, err);
 	overlay.lower = lower.pointers;
 	overlay.n_lower = lower.count;
 	return mount_overlay(&overlay, -1, err);
@@ -229,7 +213,7 @@ const struct backend_ops overlay_backend = {
 	.is_layered = 1,
 	.probe = probe_overlay,
 	.make = overlay_make,
-	.open = open_inside,
+	.open = backend_open,
 	.freeze = overlay_freeze,
 	.drop = overlay_drop,
 	.mount = overlay_mount,

@@ -27,15 +27,6 @@ static int open_if_there(int dir_fd, const char *name)
 	return openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static int vfs_open(const struct backend *backend, int dir_fd, const char *name,
-		    struct snapdrv_error *err)
-{
-	int fd = open_if_there(dir_fd, name);
-
-	(void)backend;
-	return fd < 0 ? fail_errno(err, "open tree %s", name) : fd;
-}
-
 /* The directory that shows a tree over its parents: its own, or its parent's. */
 static int open_shown(const struct backend *backend, const struct tree_ref *tree,
 		      const struct tree_ref *parent, struct snapdrv_error *err)
@@ -43,7 +34,7 @@ static int open_shown(const struct backend *backend, const struct tree_ref *tree
 	int fd = open_if_there(backend->layers_fd, tree->path);
 
 	if (fd < 0 && errno == ENOENT && parent)
-		return vfs_open(backend, backend->layers_fd, parent->path, err);
+		return backend_open(backend, backend->layers_fd, parent->path, err);
 	return fd < 0 ? fail_errno(err, "open tree %s", tree->path) : fd;
 }
 
@@ -62,7 +53,7 @@ static int fill(const struct backend *backend, int dir_fd, const char *name, enu
 	}
 	if (kind == TREE_VIEW)
 		return 0;
-	parent_fd = vfs_open(backend, backend->layers_fd, parents->trees[0].path, err);
+	parent_fd = backend_open(backend, backend->layers_fd, parents->trees[0].path, err);
 	return parent_fd < 0 ? parent_fd : copy_tree(parent_fd, tree_fd, "fs", err);
 }
 
@@ -70,21 +61,14 @@ static int vfs_make(const struct backend *backend, int dir_fd, const char *name,
 		    enum tree_kind kind, const struct tree_stack *parents,
 		    struct snapdrv_error *err)
 {
-	int ret;
-
-	if (mkdirat(dir_fd, name, 0700))
-		return fail_errno(err, "make tree %s", name);
-	ret = fill(backend, dir_fd, name, kind, parents, err);
-	if (ret)
-		file_remove_tree(dir_fd, name, NULL);
-	return ret;
+	return backend_make(backend, dir_fd, name, kind, parents, fill, err);
 }
 
 /* Nothing keeps a directory from being written to; nobody is shown a layer's, but read-only. */
 static int vfs_freeze(const struct backend *backend, int dir_fd, const char *name,
 		      struct snapdrv_error *err)
 {
-	cleanup_fd int fd = vfs_open(backend, dir_fd, name, err);
+	cleanup_fd int fd = backend_open(backend, dir_fd, name, err);
 
 	return fd < 0 ? fd : 0;
 }
@@ -127,7 +111,7 @@ const struct backend_ops vfs_backend = {
 	/* Reflinks are not asked for: btrfs, xfs (reflink=1) and bcachefs have them, a copy will do. */
 	.probe = copy_probe,
 	.make = vfs_make,
-	.open = vfs_open,
+	.open = backend_open,
 	.freeze = vfs_freeze,
 	.drop = vfs_drop,
 	.mount = vfs_mount,
