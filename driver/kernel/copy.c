@@ -69,54 +69,19 @@ static void set_fd(int *fd, int value)
 	*fd = value;
 }
 
-static int copy_xattr(const char *from, const char *to, const char *attribute,
-		      struct snapdrv_error *err)
-{
-	ssize_t size = lgetxattr(from, attribute, NULL, 0);
-	cleanup_free char *value = size < 0 ? NULL : malloc((size_t)size + 1);
-
-	if (size >= 0 && !value)
-		return fail_memory(err);
-	if (size >= 0)
-		size = lgetxattr(from, attribute, value, (size_t)size);
-	if (size < 0 || lsetxattr(to, attribute, value, (size_t)size, 0))
-		return fail_errno(err, "copy xattr %s", quote(attribute).text);
-	return 0;
-}
-
-/*
- * Of a name that cannot be opened: what xattr_copy() does for files. There are no calls for xattrs that
- * take a directory and a name before Linux 6.13: /proc does.
- */
+/* Of a name that cannot be opened. */
 static int copy_xattrs_at(const struct copy *copy, const char *name, struct snapdrv_error *err)
 {
-	cleanup_free char *from = text_format(err, "/proc/self/fd/%d/%s", copy->from_fd, name);
 	cleanup_free char *to = text_format(err, "/proc/self/fd/%d/%s", copy->to_fd, name);
-	cleanup_free char *list = NULL;
-	ssize_t size;
+	cleanup_fd int from = openat(copy->from_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-	if (!from || !to)
+	if (!to)
 		return -ENOMEM;
+	if (from < 0)
+		return fail_errno(err, "open it");
 	/* From a default ACL of a directory far above; symlinks have none. */
 	lremovexattr(to, "system.posix_acl_access");
-	size = llistxattr(from, NULL, 0);
-	if (size < 0)
-		return errno == EOPNOTSUPP ? 0 : fail_errno(err, "list xattrs");
-	list = malloc((size_t)size + 1);
-	if (!list)
-		return fail_memory(err);
-	size = size ? llistxattr(from, list, (size_t)size) : 0;
-	if (size < 0)
-		return fail_errno(err, "list xattrs");
-	for (char *attribute = list; attribute < list + size; attribute += strlen(attribute) + 1) {
-		int ret = xattr_is_ours(attribute) || !strcmp(attribute, "security.selinux")
-				  ? 0
-				  : copy_xattr(from, to, attribute, err);
-
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return xattr_copy_name(from, copy->to_fd, name, err);
 }
 
 /* Of an open file or directory; data and entries are there already. */

@@ -110,34 +110,43 @@ int xattr_copy(int from, int to, struct snapdrv_error *err)
 	return 0;
 }
 
+static int copy_by_path(const char *path, int fd, const char *name, const char *attribute,
+			struct snapdrv_error *err)
+{
+	ssize_t size = getxattr(path, attribute, NULL, 0);
+	cleanup_free char *value = size < 0 ? NULL : malloc((size_t)size + 1);
+
+	if (size >= 0 && !value)
+		return fail_memory(err);
+	if (size >= 0)
+		size = getxattr(path, attribute, value, (size_t)size);
+	if (size < 0)
+		return fail_errno(err, "read xattr %s", quote(attribute).text);
+	return xattr_set(fd, name, attribute, value, (size_t)size, err);
+}
+
 int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *err)
 {
-	char path[64], names[4096], value[65536];
-	ssize_t size, n;
+	cleanup_free char *list = NULL;
+	char path[64];
+	ssize_t size;
 
 	/* The link in /proc leads to the file itself, a symlink too. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", from);
-	n = listxattr(path, names, sizeof(names));
-	if (n < 0)
+	size = listxattr(path, NULL, 0);
+	if (size < 0)
 		return errno == EOPNOTSUPP ? 0 : fail_errno(err, "list xattrs");
-	for (const char *at = names; at < names + n; at += strlen(at) + 1) {
-		int ret;
+	list = malloc((size_t)size + 1);
+	if (!list)
+		return fail_memory(err);
+	size = size ? listxattr(path, list, (size_t)size) : 0;
+	if (size < 0)
+		return fail_errno(err, "list xattrs");
+	for (const char *at = list; at < list + size; at += strlen(at) + 1) {
+		int ret = is_copied(at) ? copy_by_path(path, fd, name, at, err) : 0;
 
-		if (!is_copied(at))
-			continue;
-		size = getxattr(path, at, value, sizeof(value));
-		if (size < 0)
-			return fail_errno(err, "read xattr %s", quote(at).text);
-		ret = xattr_set(fd, name, at, value, (size_t)size, err);
 		if (ret)
 			return ret;
 	}
 	return 0;
-}
-
-int xattr_get(int fd, const char *attribute, void *value, size_t size)
-{
-	ssize_t got = fgetxattr(fd, attribute, value, size);
-
-	return got < 0 ? -errno : (int)got;
 }

@@ -36,7 +36,4 @@ int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *er
 /** xattr_clear() - remove all attributes of an open file, but for those that xattr_copy() leaves alone. */
 int xattr_clear(int fd, struct snapdrv_error *err);
 
-/** xattr_get() - the value of @fd's attribute. Return: its size, or a negative errno value. */
-int xattr_get(int fd, const char *attribute, void *value, size_t size);
-
 #endif
