@@ -88,7 +88,10 @@ static int remember_if_pending(struct tree_writer *writer, struct node *dir, int
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat a hard link");
 	for (size_t i = 0; i < writer->n_links; i++) {
-		if (writer->links[i].inode == st.st_ino && !writer->links[i].is_lost)
+		const struct pending_link *link = &writer->links[i];
+
+		/* The inode of one that is lost, or went with its directory, may be another file's by now. */
+		if (link->inode == st.st_ino && !link->is_lost && !(link->dir->flags & NODE_GONE))
 			return remember_link(writer, dir, name, st.st_ino, writer->links[i].target,
 					     err);
 	}
