@@ -148,7 +148,7 @@ static int refuse_parent(const struct walk *walk, const char *name, struct snapd
 
 /*
  * What the lower layers have under a name that this layer lacks.
- * Return: 1 a symlink, followed; 0 a directory or nothing; or a negative errno value.
+ * Return: 1 a symlink, followed; 2 a directory; 0 nothing, or out of view; or a negative errno value.
  */
 static int look_below(struct walk *walk, const char *name, struct snapdrv_error *err)
 {
@@ -159,8 +159,10 @@ static int look_below(struct walk *walk, const char *name, struct snapdrv_error 
 
 	if (!dir)
 		return -ENOMEM;
-	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) || S_ISDIR(st.st_mode))
+	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
+	if (S_ISDIR(st.st_mode))
+		return 2;
 	if (!S_ISLNK(st.st_mode))
 		return refuse_parent(walk, name, err);
 	ret = follow(walk, fd, name, err);
@@ -216,8 +218,12 @@ static int step(struct walk *walk, const char *name, struct snapdrv_error *err)
 	if (walk->writer->carries_out && walk->purpose == WALK_MARK)
 		return -ENOTDIR;
 	ret = is_whiteout ? 0 : look_below(walk, name, err);
-	if (ret || walk->purpose == WALK_LOOK)
+	if (ret == 1 || ret < 0)
 		return ret;
+	if (!ret && walk->purpose == WALK_MARK && walk->writer->lower_fd >= 0)
+		return -ENOTDIR;
+	if (walk->purpose == WALK_LOOK)
+		return 0;
 	ret = make_missing(walk, fd, name, is_whiteout, err);
 	return ret ? ret : 1;
 }
