@@ -65,6 +65,13 @@ PUBLIC void snapdrv_close(struct snapdrv_store *store)
 	free(store);
 }
 
+PUBLIC int snapdrv_flush(struct snapdrv_store *store, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return graph_flush(&store->graph, or_own(err, &own));
+}
+
 PUBLIC int snapdrv_load(struct snapdrv_store *store, const char *source,
 			const struct snapdrv_load_options *options,
 			struct snapdrv_loaded **ret_loaded, size_t *ret_count,

@@ -71,7 +71,22 @@ int snapdrv_open(const char *root, const char *driver, struct snapdrv_store **re
 		 struct snapdrv_error *err);
 
 /**
- * snapdrv_close() - give a handle back. Takes NULL. Mounted containers stay mounted.
+ * snapdrv_flush() - make removals last, and give their space back.
+ * @store: an open store. Borrowed.
+ *
+ * snapdrv_remove() and snapdrv_rmi() return when what they removed is gone for everybody, and leave the
+ * rest to this call, which snapdrv_close() makes too: wait for the disk, once for all of them, and
+ * remove the files. A process that is killed before leaves that to whoever opens the store next; a
+ * power cut before it may bring what was removed back, whole. Everything else that the library does is
+ * on disk when its call returns, unless it was told not to wait.
+ *
+ * Return: 0, or a negative errno value: FAILED.
+ */
+int snapdrv_flush(struct snapdrv_store *store, struct snapdrv_error *err);
+
+/**
+ * snapdrv_close() - give a handle back, after snapdrv_flush(). Takes NULL. Mounted containers stay
+ * mounted.
  * @store: the handle.
  */
 void snapdrv_close(struct snapdrv_store *store);
@@ -252,7 +267,8 @@ enum snapdrv_rmi_flags {
  * @flags: enum snapdrv_rmi_flags.
  * @ret_removed: for snapdrv_removed_done().
  *
- * Layers that nothing needs any more go with it; those under a container never do.
+ * Layers that nothing needs any more go with it; those under a container never do. Their files go by
+ * snapdrv_flush().
  *
  * Return: 0, or a negative errno value: MISSING, BUSY (a container uses it, or it was named by its ID
  * and has several names).
@@ -325,7 +341,8 @@ int snapdrv_mount(struct snapdrv_store *store, const char *name, char **ret_root
 int snapdrv_umount(struct snapdrv_store *store, const char *name, struct snapdrv_error *err);
 
 /**
- * snapdrv_remove() - remove a container and what was written in it; it is unmounted first.
+ * snapdrv_remove() - remove a container and what was written in it; it is unmounted first. Its files go
+ * by snapdrv_flush().
  *
  * Return: 0, or a negative errno value: MISSING, BUSY (the message names who uses it).
  */

@@ -45,6 +45,16 @@ struct backend {
  *
  * Operations are called from several threads and processes at once, never twice for one tree.
  */
+/**
+ * enum tree_safety - what a container's new tree needs against a power cut.
+ * @SAFE_EMPTY:  nothing: it holds nothing yet, and where it is lost it is made again. What was synced in
+ *               it later kept it, since the filesystem keeps the order of changes of names.
+ * @SAFE_MADE:   nothing: make() commits it, and all that was made before it, to the disk. Only its
+ *               move to active/ can be lost.
+ * @SAFE_SYNCED: its files have to be synced.
+ */
+enum tree_safety { SAFE_EMPTY, SAFE_MADE, SAFE_SYNCED };
+
 struct backend_ops {
 	const char *name;
 
@@ -54,8 +64,8 @@ struct backend_ops {
 	 */
 	int is_layered;
 
-	/* What make() made is on disk when it returns, with all that was made before it. */
-	int make_commits;
+	/* What a container's new tree needs, to be there after a power cut if its row is. */
+	enum tree_safety active_safety;
 
 	/*
 	 * Try for real whether the backend works on the filesystem of `dir_fd`, an empty directory, and

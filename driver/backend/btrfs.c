@@ -128,7 +128,7 @@ static int btrfs_usage(const struct backend *backend, int dir_fd, const char *na
 const struct backend_ops btrfs_backend = {
 	.name = "btrfs",
 	.is_layered = 0,
-	.make_commits = 1, /* the ioctl that makes a snapshot commits the transaction */
+	.active_safety = SAFE_MADE, /* the ioctl that makes a snapshot commits the transaction */
 	.probe = subvolume_probe,
 	.make = btrfs_make,
 	.open = backend_open,

@@ -211,6 +211,7 @@ static size_t overlay_limit(const struct backend *backend)
 const struct backend_ops overlay_backend = {
 	.name = "overlay",
 	.is_layered = 1,
+	.active_safety = SAFE_EMPTY,
 	.probe = probe_overlay,
 	.make = overlay_make,
 	.open = backend_open,

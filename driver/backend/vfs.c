@@ -108,6 +108,7 @@ static size_t vfs_limit(const struct backend *backend)
 const struct backend_ops vfs_backend = {
 	.name = "vfs",
 	.is_layered = 0,
+	.active_safety = SAFE_SYNCED,
 	/* Reflinks are not asked for: btrfs, xfs (reflink=1) and bcachefs have them, a copy will do. */
 	.probe = copy_probe,
 	.make = vfs_make,

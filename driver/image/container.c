@@ -30,6 +30,7 @@ struct creation {
 	enum tree_kind kind;
 	struct id_shift shift; /* of size 0 for none */
 	struct draft draft;
+	struct doomed doomed; /* what gave its name */
 	struct snapshot snapshot;
 	char *rootfs;
 	char *bundle; /* the text of config.json, or NULL */
@@ -159,14 +160,25 @@ static int check_depth(struct creation *creation, struct snapdrv_error *err)
 		    creation->top.depth, limit);
 }
 
+/* A container of this name that is only marked as removed makes room. */
+static int release_namesake(struct creation *creation, struct snapdrv_error *err)
+{
+	int64_t id;
+	int found =
+		db_get_int(creation->graph->store.db, &id, err,
+			   "SELECT snapshot FROM container WHERE name = ?", "s", creation->name);
+
+	return found == 1 ? snapshot_release(creation->graph, id, &creation->doomed, err) : found;
+}
+
 static int commit_in_change(struct creation *creation, struct snapdrv_error *err)
 {
 	struct graph *graph = creation->graph;
 	struct tree_record record = {.root_given = 1};
 	char snapshot_name[NAME_LENGTH_MAX + 16];
 	int64_t one;
-	int ret = db_get_int(graph->store.db, &one, err, "SELECT 1 FROM container WHERE name = ?",
-			     "s", creation->name);
+	int ret = db_get_int(graph->store.db, &one, err,
+			     "SELECT 1 FROM live_container WHERE name = ?", "s", creation->name);
 
 	if (ret)
 		return ret < 0 ? ret
@@ -178,7 +190,9 @@ static int commit_in_change(struct creation *creation, struct snapdrv_error *err
 		return ret < 0 ? ret
 			       : fail(err, SNAPDRV_MISSING, ENOENT, "image %s: it has been removed",
 				      creation->image.config_digest.text);
-	ret = draft_publish(graph, &creation->draft, NULL, &record, err);
+	ret = release_namesake(creation, err);
+	if (!ret)
+		ret = draft_publish(graph, &creation->draft, NULL, &record, err);
 	snprintf(snapshot_name, sizeof(snapshot_name), "container/%s", creation->name);
 	if (!ret)
 		ret = snapshot_add(graph, snapshot_name, creation->kind, &creation->top, record.id,
@@ -209,9 +223,11 @@ static int commit_container(struct creation *creation, struct snapdrv_error *err
 		return ret;
 	}
 	ret = store_commit(store, err);
-	if (!ret)
-		draft_forget(&creation->draft);
-	return ret;
+	if (ret)
+		return ret;
+	draft_forget(&creation->draft);
+	graph_bury(creation->graph, &creation->doomed);
+	return 0;
 }
 
 static int make_draft(struct creation *creation, struct snapdrv_error *err)
@@ -283,6 +299,7 @@ int container_create(struct graph *graph, const char *image,
 			fail_within(err, ret, "create %s", creation.name);
 	}
 	draft_drop(graph, &creation.draft);
+	doomed_done(&creation.doomed);
 	image_done(&creation.image);
 	free(creation.bundle);
 	if (ret) {
@@ -299,7 +316,7 @@ static int find_container(struct graph *graph, const char *name, struct snapshot
 {
 	int64_t id;
 	int found = db_get_int(graph->store.db, &id, err,
-			       "SELECT snapshot FROM container WHERE name = ?", "s", name);
+			       "SELECT snapshot FROM live_container WHERE name = ?", "s", name);
 
 	if (found == 1)
 		return snapshot_get(graph, id, ret_snapshot, err);
@@ -313,7 +330,8 @@ static int find_shift(struct graph *graph, const char *name, struct id_shift *re
 {
 	cleanup_query struct query *query = db_query(
 		graph->store.db, err,
-		"SELECT shift_uid, shift_gid, shift_size FROM container WHERE name = ?", "s", name);
+		"SELECT shift_uid, shift_gid, shift_size FROM live_container WHERE name = ?", "s",
+		name);
 	int found = query ? query_next(query, err) : -EIO;
 
 	if (found == 1)
@@ -371,19 +389,18 @@ static int remove_in_change(struct graph *graph, const char *name, struct doomed
 	ret = rootfs_remove(graph, name, err);
 	if (ret)
 		return fail_within(err, ret, "container %s", name);
-	ret = db_run(graph->store.db, err, "DELETE FROM container WHERE name = ?", "s", name);
-	return ret < 0 ? ret : snapshot_release(graph, snapshot.id, doomed, err);
+	return snapshot_mark_removed(graph, snapshot.id, doomed, err);
 }
 
 int container_remove(struct graph *graph, const char *name, struct snapdrv_error *err)
 {
-	struct doomed doomed = {0};
+	cleanup_doomed struct doomed doomed = {0};
 	int ret = container_umount(graph, name, err);
 
 	if (ret)
 		return ret;
 	ret = store_session(&graph->store, err);
-	ret = ret < 0 ? ret : store_begin(&graph->store, err);
+	ret = ret < 0 ? ret : store_begin_removal(&graph->store, err);
 	if (ret)
 		return ret;
 	ret = remove_in_change(graph, name, &doomed, err);
@@ -392,7 +409,6 @@ int container_remove(struct graph *graph, const char *name, struct snapdrv_error
 	else
 		ret = store_commit(&graph->store, err);
 	if (!ret)
-		doomed_drop(graph, &doomed);
-	free(doomed.trees);
+		graph_bury(graph, &doomed);
 	return ret;
 }

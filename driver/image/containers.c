@@ -11,11 +11,11 @@
 #include "image/container.h"
 #include "snapshot/rootfs.h"
 
-#define COLUMNS                                                                                 \
-	"SELECT container.name, image_name, config_digest, container.created_ns, kind, depth, " \
-	"snapshot"                                                                              \
-	" FROM container JOIN image ON image.id = container.image"                              \
-	" JOIN snapshot ON snapshot.id = container.snapshot "
+#define COLUMNS                                                                 \
+	"SELECT c.name, image_name, config_digest, c.created_ns, kind, depth, " \
+	"snapshot"                                                              \
+	" FROM live_container AS c JOIN image ON image.id = c.image"            \
+	" JOIN snapshot ON snapshot.id = c.snapshot "
 
 static int fill(struct graph *graph, struct query *query, struct snapdrv_container *container,
 		struct snapdrv_error *err)
@@ -48,8 +48,7 @@ int containers_list(struct graph *graph, struct snapdrv_container **ret_containe
 		    size_t *ret_count, struct snapdrv_error *err)
 {
 	cleanup_query struct query *query =
-		db_query(graph->store.db, err,
-			 COLUMNS "ORDER BY container.created_ns DESC, container.name", "");
+		db_query(graph->store.db, err, COLUMNS "ORDER BY c.created_ns DESC, c.name", "");
 	struct snapdrv_container *containers = NULL;
 	size_t count = 0;
 	int ret = query ? 0 : -EIO;
@@ -85,7 +84,7 @@ int container_inspect(struct graph *graph, const char *name, char **ret_json,
 		      struct snapdrv_error *err)
 {
 	cleanup_query struct query *query =
-		db_query(graph->store.db, err, COLUMNS "WHERE container.name = ?", "s", name);
+		db_query(graph->store.db, err, COLUMNS "WHERE c.name = ?", "s", name);
 	cleanup_json json_t *json = NULL;
 	cleanup_free char *created = NULL;
 	struct snapdrv_container container;

@@ -37,18 +37,12 @@ int image_tag(struct graph *graph, const char *text, const char *ref, struct sna
 	return store_commit(store, err);
 }
 
-/* What is to be removed once the change is committed. */
-struct leftovers {
-	struct strings blobs;
-	struct doomed doomed;
-};
-
 /* Return: 1 and the name of a container that uses the image, 0 there is none, or negative. */
 static int find_user(struct graph *graph, int64_t image, char **ret_name, struct snapdrv_error *err)
 {
 	cleanup_query struct query *query =
-		db_query(graph->store.db, err, "SELECT name FROM container WHERE image = ? LIMIT 1",
-			 "i", image);
+		db_query(graph->store.db, err,
+			 "SELECT name FROM live_container WHERE image = ? LIMIT 1", "i", image);
 	int found = query ? query_next(query, err) : -EIO;
 
 	if (found != 1)
@@ -69,7 +63,25 @@ static int list_blobs(struct graph *graph, int64_t image, struct strings *digest
 	return ret;
 }
 
-static int delete_image(struct graph *graph, const struct image *image, struct leftovers *leftovers,
+/* Containers that are only marked as removed still name the image. */
+static int release_removed(struct graph *graph, int64_t image, struct doomed *doomed,
+			   struct snapdrv_error *err)
+{
+	int64_t id;
+	int found;
+
+	while ((found = db_get_int(graph->store.db, &id, err,
+				   "SELECT snapshot FROM container WHERE image = ?", "i", image)) ==
+	       1) {
+		int ret = snapshot_release(graph, id, doomed, err);
+
+		if (ret)
+			return ret;
+	}
+	return found;
+}
+
+static int delete_image(struct graph *graph, const struct image *image, struct doomed *doomed,
 			struct snapdrv_error *err)
 {
 	struct store *store = &graph->store;
@@ -80,13 +92,15 @@ static int delete_image(struct graph *graph, const struct image *image, struct l
 		ret = db_run(store->db, err, "DELETE FROM image_blob WHERE image = ?", "i",
 			     image->id);
 	if (ret >= 0)
+		ret = release_removed(graph, image->id, doomed, err);
+	if (ret >= 0)
 		ret = db_run(store->db, err, "DELETE FROM image WHERE id = ?", "i", image->id);
 	for (size_t i = 0; i < digests.count && ret >= 0; i++) {
 		ret = content_forget(store, digests.items[i], err);
 		if (ret > 0)
-			ret = strings_add(&leftovers->blobs, digests.items[i], err);
+			ret = strings_add(&doomed->blobs, digests.items[i], err);
 	}
-	return ret < 0 ? ret : snapshot_release(graph, image->top, &leftovers->doomed, err);
+	return ret < 0 ? ret : snapshot_release(graph, image->top, doomed, err);
 }
 
 /* The names that go, and how many there are in all. */
@@ -110,8 +124,8 @@ static int list_names(struct graph *graph, const struct image *image, struct str
 }
 
 static int remove_in_change(struct graph *graph, const char *text, unsigned flags,
-			    struct strings *untagged, char **ret_deleted,
-			    struct leftovers *leftovers, struct snapdrv_error *err)
+			    struct strings *untagged, char **ret_deleted, struct doomed *doomed,
+			    struct snapdrv_error *err)
 {
 	cleanup_image struct image image = {0};
 	cleanup_free char *user = NULL;
@@ -140,7 +154,7 @@ static int remove_in_change(struct graph *graph, const char *text, unsigned flag
 	}
 	if (used || untagged->count < all)
 		return 0;
-	ret = delete_image(graph, &image, leftovers, err);
+	ret = delete_image(graph, &image, doomed, err);
 	if (ret)
 		return ret;
 	*ret_deleted = text_dup(image.config_digest.text, err);
@@ -152,26 +166,22 @@ int image_remove(struct graph *graph, const char *text, unsigned flags,
 {
 	cleanup_strings struct strings untagged = {0};
 	cleanup_free char *deleted = NULL;
-	struct leftovers leftovers = {0};
+	cleanup_doomed struct doomed doomed = {0};
 	int ret = store_session(&graph->store, err);
 
-	ret = ret < 0 ? ret : store_begin(&graph->store, err);
+	ret = ret < 0 ? ret : store_begin_removal(&graph->store, err);
 	if (ret)
 		return ret;
-	ret = remove_in_change(graph, text, flags, &untagged, &deleted, &leftovers, err);
+	ret = remove_in_change(graph, text, flags, &untagged, &deleted, &doomed, err);
 	if (ret)
 		store_rollback(&graph->store);
 	else
 		ret = store_commit(&graph->store, err);
-	if (!ret) {
-		for (size_t i = 0; i < leftovers.blobs.count; i++)
-			content_unlink(&graph->store, leftovers.blobs.items[i]);
-		doomed_drop(graph, &leftovers.doomed);
-		*ret_removed = (struct snapdrv_removed){untagged.items, untagged.count,
-							steal_ptr(&deleted)};
-		untagged = (struct strings){0};
-	}
-	free(leftovers.doomed.trees);
-	strings_done(&leftovers.blobs);
-	return ret;
+	if (ret)
+		return ret;
+	graph_bury(graph, &doomed);
+	*ret_removed =
+		(struct snapdrv_removed){untagged.items, untagged.count, steal_ptr(&deleted)};
+	untagged = (struct strings){0};
+	return 0;
 }

@@ -185,23 +185,29 @@ static int link_is_below(int dir_fd, const char *name, const char *path)
 	return is_below(target, path);
 }
 
-static const char *has_root_on(int process_fd, const struct used *used)
+/* One system call for each process of the machine: every unmount asks this. */
+static const char *has_root_on(int proc_fd, const char *pid, const struct used *used)
 {
 	struct stat st;
+	char root[32];
 
-	if (!used->is_shared && !fstatat(process_fd, "root", &st, 0) && st.st_dev == used->device &&
+	snprintf(root, sizeof(root), "%.20s/root", pid);
+	if (!used->is_shared && !fstatat(proc_fd, root, &st, 0) && st.st_dev == used->device &&
 	    (!used->inode || st.st_ino == used->inode))
 		return "has its root in it";
 	return NULL;
 }
 
-static const char *uses(int process_fd, const struct used *used)
+static const char *uses(int proc_fd, const char *pid, const struct used *used)
 {
+	cleanup_fd int process_fd = openat(proc_fd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const char *path = used->path;
 	cleanup_dir DIR *dir = NULL;
 	struct dirent *entry;
 	int fd;
 
+	if (process_fd < 0)
+		return NULL;
 	if (link_is_below(process_fd, "cwd", path))
 		return "has its working directory in it";
 	if (link_is_below(process_fd, "exe", path))
@@ -215,8 +221,8 @@ static const char *uses(int process_fd, const struct used *used)
 	return NULL;
 }
 
-static char *find_process(const char *path,
-			  const char *(*question)(int process_fd, const struct used *used))
+static char *find_process(const char *path, const char *(*question)(int proc_fd, const char *pid,
+								    const struct used *used))
 {
 	cleanup_dir DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -225,19 +231,19 @@ static char *find_process(const char *path,
 	if (!get_used(path, &used))
 		return NULL;
 	while (proc && (entry = readdir(proc))) {
-		char name[32] = "?", *text = NULL;
-		cleanup_fd int process_fd = -1, comm_fd = -1;
+		char name[32] = "?", comm[32], *text = NULL;
+		cleanup_fd int comm_fd = -1;
 		const char *use;
 		ssize_t length;
 
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
 		    atoi(entry->d_name) == getpid())
 			continue;
-		process_fd = openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		use = process_fd < 0 ? NULL : question(process_fd, &used);
+		use = question(dirfd(proc), entry->d_name, &used);
 		if (!use)
 			continue;
-		comm_fd = openat(process_fd, "comm", O_RDONLY | O_CLOEXEC);
+		snprintf(comm, sizeof(comm), "%.20s/comm", entry->d_name);
+		comm_fd = openat(dirfd(proc), comm, O_RDONLY | O_CLOEXEC);
 		length = comm_fd < 0 ? 0 : read(comm_fd, name, sizeof(name) - 1);
 		if (length > 0)
 			name[length - 1] = '\0';

@@ -176,6 +176,7 @@ static void empty_session(struct graph *graph, int session_fd)
 
 void graph_close(struct graph *graph)
 {
+	graph_flush(graph, NULL);
 	if (graph->store.session_fd >= 0)
 		empty_session(graph, graph->store.session_fd);
 	store_close(&graph->store);
@@ -225,6 +226,23 @@ static int move_strays(struct graph *graph, const struct stray_search *search, i
 	return 0;
 }
 
+/* What is only marked as removed; whose files those are does not matter here, they become strays. */
+static int release_removed(struct graph *graph, struct snapdrv_error *err)
+{
+	cleanup_doomed struct doomed doomed = {0};
+	int64_t id;
+	int found;
+
+	while ((found = db_get_int(graph->store.db, &id, err,
+				   "SELECT id FROM snapshot WHERE removed", "")) == 1) {
+		int ret = snapshot_release(graph, id, &doomed, err);
+
+		if (ret)
+			return ret;
+	}
+	return found;
+}
+
 /* Under the writer's lock nobody is between moving a thing to its place and committing its row. */
 static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
 {
@@ -233,27 +251,37 @@ static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
 		{store->layers_fd, "SELECT 1 FROM tree WHERE id = ? AND key IS NOT NULL", ""},
 		{store->active_fd, "SELECT 1 FROM tree WHERE id = ? AND key IS NULL", ""},
 		{store->content_fd, "SELECT 1 FROM blob WHERE digest = ?", "sha256:"},
-		{store->containers_fd, "SELECT 1 FROM container WHERE name = ?", ""},
+		{store->containers_fd, "SELECT 1 FROM live_container WHERE name = ?", ""},
 	};
 	int session_fd = store_session(store, err), ret;
 
 	if (session_fd < 0)
 		return session_fd;
 	ret = store_begin(store, err);
+	if (!ret)
+		ret = release_removed(graph, err);
 	for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]) && !ret; i++)
 		ret = move_strays(graph, &searches[i], session_fd, err);
-	store_rollback(store);
-	empty_session(graph, session_fd);
+	if (ret) {
+		store_rollback(store);
+		return ret;
+	}
+	/* Other removals may not be on disk yet; this waits for all of them. */
+	ret = store_commit(store, err);
+	if (!ret)
+		empty_session(graph, session_fd);
 	return ret;
 }
 
 int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 {
-	int found, n_dead = 0, fd;
+	int found, is_new_boot, n_dead = 0, fd;
 	char name[24];
 
 	while ((found = store_take_dead_session(&graph->store, name, &fd, err)) == 1) {
-		found = restore_drafts(graph, fd, name, err);
+		found = graph->backend.ops->active_safety == SAFE_MADE
+				? restore_drafts(graph, fd, name, err)
+				: 0;
 		if (found) {
 			close(fd);
 			return found;
@@ -269,5 +297,11 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 	}
 	if (found < 0)
 		return found;
-	return n_dead ? sweep_strays(graph, err) : 0;
+	is_new_boot = store_is_new_boot(&graph->store);
+	if (!n_dead && !is_new_boot)
+		return 0;
+	found = sweep_strays(graph, err);
+	if (!found && is_new_boot)
+		store_mark_boot(&graph->store);
+	return found;
 }

@@ -9,12 +9,25 @@
 #include <stdint.h>
 
 #include "backend/backend.h"
+#include "base/text.h"
 #include "store/store.h"
+
+struct tree_record;
+
+/** struct doomed - trees and blobs that have no row any more, for doomed_done(). All zero is none. */
+struct doomed {
+	struct tree_record *trees;
+	size_t count;
+	struct strings blobs; /* digests */
+	int64_t *removed;     /* snapshots that are only marked */
+	size_t n_removed;
+};
 
 /** struct graph - a store with its backend. */
 struct graph {
 	struct store store;
 	struct backend backend;
+	struct doomed doomed; /* by this handle, until graph_flush() */
 };
 
 /**
@@ -26,12 +39,14 @@ struct graph {
 int graph_open(const char *root, const char *driver, struct graph *ret_graph,
 	       struct snapdrv_error *err);
 
-/** graph_close() - whatever this handle was making is gone afterwards. */
+/** graph_close() - flush; whatever this handle was making is gone afterwards. */
 void graph_close(struct graph *graph);
 
 /**
  * graph_sweep() - remove the sessions of dead processes, and, when there was one, whatever has no row:
- * such a process may have been stopped between moving a thing to its place and committing its row.
+ * such a process may have been stopped between moving a thing to its place and committing its row, or
+ * before its files followed a row that it removed. The first time in a boot, whatever has no row goes
+ * in any case.
  */
 int graph_sweep(struct graph *graph, struct snapdrv_error *err);
 
@@ -118,7 +133,11 @@ struct snapshot {
 int snapshot_find(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
 		  struct snapdrv_error *err);
 
-/** snapshot_get() - by id. Return: 0, or a negative errno value. */
+/** snapshot_look() - by id. Return: 1 found, 0 not, or a negative errno value. */
+int snapshot_look(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
+		  struct snapdrv_error *err);
+
+/** snapshot_get() - by id, of one that is there. Return: 0, or a negative errno value. */
 int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
 		 struct snapdrv_error *err);
 
@@ -144,23 +163,38 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
 int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,
 		   struct snapdrv_error *err);
 
-/** struct doomed - trees that have no row any more, to be removed when the change is committed. */
-struct doomed {
-	struct tree_record *trees;
-	size_t count;
-};
+/* ---- removal ------------------------------------------------------------------------------ */
 
 /**
- * snapshot_release() - within store_begin(): remove a node that nothing refers to, then its parents
- * likewise. One that is still referred to (a child, an image, a container) stays, and that is no error.
+ * snapshot_release() - within store_begin_removal(): remove a node that nothing refers to, then its parents
+ * likewise. One that is still referred to (a child, an image) stays, and that is no error. A container
+ * goes with its node.
  */
 int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
 		     struct snapdrv_error *err);
 
 /**
- * doomed_drop() - after store_commit(): remove the files. What fails, or is not done when the process
- * dies, is removed by a later sweep. @doomed is empty afterwards.
+ * snapshot_mark_removed() - within store_begin_removal(): a node without children is gone, and the
+ * container with it; the rows are for graph_flush(), or for whoever needs the name before.
  */
-void doomed_drop(struct graph *graph, struct doomed *doomed);
+int snapshot_mark_removed(struct graph *graph, int64_t id, struct doomed *doomed,
+			  struct snapdrv_error *err);
+
+/** doomed_done() - free what is in @doomed; no file is removed. */
+void doomed_done(struct doomed *doomed);
+
+#define cleanup_doomed __attribute__((cleanup(doomed_done)))
+
+/**
+ * graph_bury() - after store_commit(): the files are to be removed by graph_flush(), which graph_close()
+ * calls, and this too when many wait. @doomed is copied.
+ */
+void graph_bury(struct graph *graph, struct doomed *doomed);
+
+/**
+ * graph_flush() - all removals so far are on disk, and then their files are removed. What fails, or is
+ * not done when the process dies, is removed by a later sweep.
+ */
+int graph_flush(struct graph *graph, struct snapdrv_error *err);
 
 #endif

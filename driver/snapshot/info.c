@@ -78,7 +78,7 @@ static int fill(struct graph *graph, struct snapdrv_info *info, struct snapdrv_e
 	info->max_layers = graph->backend.ops->limit(&graph->backend);
 	ret = count(graph, "SELECT count(*) FROM image", &info->n_images, err);
 	if (!ret)
-		ret = count(graph, "SELECT count(*) FROM container", &info->n_containers, err);
+		ret = count(graph, "SELECT count(*) FROM live_container", &info->n_containers, err);
 	if (!ret)
 		ret = count(graph, "SELECT count(*) FROM tree WHERE key IS NOT NULL",
 			    &info->n_layers, err);

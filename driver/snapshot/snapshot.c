@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes of the graph: finding, adding, stacking, mounting and releasing them. */
+/* Nodes of the graph: finding, adding, stacking and mounting them. */
 #include <errno.h>
-#include <stdlib.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -38,12 +40,19 @@ int snapshot_find(struct graph *graph, const char *name, struct snapshot *ret_sn
 	return read_snapshot(query, ret_snapshot, err);
 }
 
-int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
-		 struct snapdrv_error *err)
+int snapshot_look(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
+		  struct snapdrv_error *err)
 {
 	cleanup_query struct query *query =
 		db_query(graph->store.db, err, COLUMNS "WHERE id = ?", "i", id);
-	int found = read_snapshot(query, ret_snapshot, err);
+
+	return read_snapshot(query, ret_snapshot, err);
+}
+
+int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
+		 struct snapdrv_error *err)
+{
+	int found = snapshot_look(graph, id, ret_snapshot, err);
 
 	if (found)
 		return found < 0 ? found : 0;
@@ -110,6 +119,20 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 	return 0;
 }
 
+/* What a power cut took before anything in it was synced is made again: see SAFE_EMPTY. */
+static int make_again(struct graph *graph, const struct snapshot *snapshot,
+		      const struct tree_stack *parents, struct snapdrv_error *err)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "%lld", (long long)snapshot->tree);
+	if (graph->backend.ops->active_safety != SAFE_EMPTY ||
+	    !faccessat(graph->store.active_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) || errno != ENOENT)
+		return 0;
+	return graph->backend.ops->make(&graph->backend, graph->store.active_fd, name,
+					snapshot->kind, parents, err);
+}
+
 int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
 		   const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
 {
@@ -120,6 +143,9 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
 	if (ret)
 		return ret;
 	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
+	ret = make_again(graph, snapshot, &parents, err);
+	if (ret)
+		return ret;
 	return graph->backend.ops->mount(&graph->backend, &stack.trees[0], snapshot->kind, &parents,
 					 shift, target_fd, err);
 }
@@ -130,56 +156,12 @@ int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct 
 	struct tree_record record = {.id = snapshot->tree,
 				     .is_active = snapshot->kind != TREE_LAYER};
 
-	if (snapshot->kind == TREE_VIEW) {
+	if (snapshot->kind == TREE_VIEW ||
+	    (faccessat(graph->store.layers_fd, tree_ref_of(&record).path, F_OK, 0) &&
+	     errno == ENOENT && graph->backend.ops->active_safety == SAFE_EMPTY)) {
 		*ret_usage = (struct usage){0};
 		return 0;
 	}
 	return graph->backend.ops->usage(&graph->backend, graph->store.layers_fd,
 					 tree_ref_of(&record).path, ret_usage, err);
-}
-
-static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct snapdrv_error *err)
-{
-	struct tree_record *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));
-
-	if (!trees)
-		return fail_memory(err);
-	doomed->trees = trees;
-	trees[doomed->count++] = (struct tree_record){.id = snapshot->tree,
-						      .is_active = snapshot->kind != TREE_LAYER};
-	return 0;
-}
-
-int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
-		     struct snapdrv_error *err)
-{
-	while (id) {
-		struct snapshot snapshot = {0};
-		int ret = snapshot_get(graph, id, &snapshot, err);
-
-		if (ret)
-			return ret;
-		/* The foreign keys say whether anything needs it. */
-		ret = db_run(graph->store.db, err, "DELETE FROM snapshot WHERE id = ?", "i", id);
-		if (ret < 0)
-			return ret == -EBUSY ? 0 : ret;
-		ret = db_run(graph->store.db, err, "DELETE FROM tree WHERE id = ?", "i",
-			     snapshot.tree);
-		if (ret > 0)
-			ret = doom(doomed, &snapshot, err);
-		if (ret < 0 && ret != -EBUSY)
-			return ret;
-		id = snapshot.parent;
-	}
-	return 0;
-}
-
-void doomed_drop(struct graph *graph, struct doomed *doomed)
-{
-	for (size_t i = 0; i < doomed->count; i++) {
-		graph->backend.ops->drop(&graph->backend, graph->store.layers_fd,
-					 tree_ref_of(&doomed->trees[i]).path, NULL);
-	}
-	free(doomed->trees);
-	*doomed = (struct doomed){0};
 }

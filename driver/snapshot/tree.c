@@ -42,8 +42,13 @@ int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack
 				       err);
 	if (ret)
 		return ret;
-	*ret_draft = draft;
-	return 0;
+	if (kind == TREE_ACTIVE && graph->backend.ops->active_safety == SAFE_SYNCED)
+		ret = store_sync(&graph->store, err);
+	if (ret)
+		draft_drop(graph, &draft);
+	else
+		*ret_draft = draft;
+	return ret;
 }
 
 int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_error *err)
@@ -85,7 +90,10 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 		store->db, err,
 		"INSERT INTO tree(key, draft, root_given, root_opaque, needs_look, bytes, entries)"
 		" VALUES(?, ?, ?, ?, ?, ?, ?)",
-		"ssiiiii", key, key ? NULL : draft->ref.path + strlen("../staging/"),
+		"ssiiiii", key,
+		graph->backend.ops->active_safety == SAFE_MADE && !key
+			? draft->ref.path + strlen("../staging/")
+			: NULL,
 		(int64_t)record->root_given, (int64_t)record->root_opaque,
 		(int64_t)record->needs_look, (int64_t)record->bytes, (int64_t)record->entries);
 
@@ -95,13 +103,9 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	record->is_active = !key;
 	draft->is_published = 1;
 	snprintf(name, sizeof(name), "%lld", (long long)record->id);
-	/*
-	 * Where making a tree committed it to the disk, only its move can be lost: restore_draft() makes up
-	 * for that. Elsewhere the fsync(2) of the directory takes the making along, which the database's
-	 * fdatasync(2) of a WAL that does not grow would not.
-	 */
+	/* The database's fdatasync(2) of a WAL that does not grow takes no directory along. */
 	return store_move(store, draft->name.text, key ? store->layers_fd : store->active_fd, name,
-			  !key && graph->backend.ops->make_commits, err);
+			  !key && graph->backend.ops->active_safety != SAFE_SYNCED, err);
 }
 
 static int read_record(struct query *query, struct tree_record *ret_record,

@@ -3,15 +3,26 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "store/schema.h"
 
 #define BUSY_TIMEOUT_MS 60000 /* only WAL recovery waits here: writers queue up at store_begin() */
 #define KEPT_MAX 32	      /* prepared statements kept for the next use */
+
+/*
+ * The WAL is merged into the database by who has made it this many pages long, and left as it is by
+ * others: merging costs a short command several waits for the disk. Whoever opens the store as the only
+ * one reads it through, so nobody leaves it long.
+ */
+#define WAL_PAGES 1000
+#define WAL_PAGES_LEFT 96
+#define VFS_NAME "snapdrv" /* SQLite's own, with open_file() */
 
 struct query {
 	struct db *db;
@@ -22,6 +33,8 @@ struct query {
 
 struct db {
 	sqlite3 *handle;
+	int wal_pages; /* when this handle last wrote */
+	int is_lazy;   /* synchronous=NORMAL is set */
 	struct query kept[KEPT_MAX];
 };
 
@@ -68,7 +81,7 @@ static int bring_up_to_date(struct db *db, struct snapdrv_error *err)
 		return fail(err, SNAPDRV_USAGE, EPROTO,
 			    "schema version %lld: made by a newer snapdrv, this one knows up to %d",
 			    (long long)version, SCHEMA_VERSION);
-	ret = db_begin(db, err);
+	ret = db_begin(db, 0, err);
 	if (ret)
 		return ret;
 	/* Another process may have done it while this one waited. */
@@ -82,19 +95,77 @@ static int bring_up_to_date(struct db *db, struct snapdrv_error *err)
 	return db_commit(db, err);
 }
 
+/*
+ * SQLite syncs the directory of every WAL that it opened so as to make it when it was not there, by every
+ * process once. One that is there was synced by who made it.
+ */
+static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+		     int *ret_flags)
+{
+	sqlite3_vfs *base = sqlite3_vfs_find(NULL);
+
+	(void)vfs;
+	if (flags & SQLITE_OPEN_WAL && !access(name, F_OK))
+		flags &= ~SQLITE_OPEN_CREATE;
+	return base->xOpen(base, name, file, flags, ret_flags);
+}
+
+static void register_vfs(void)
+{
+	static sqlite3_vfs vfs;
+	sqlite3_vfs *base = sqlite3_vfs_find(NULL);
+
+	if (!base)
+		return;
+	vfs = *base;
+	vfs.pNext = NULL;
+	vfs.zName = VFS_NAME;
+	vfs.xOpen = open_file;
+	sqlite3_vfs_register(&vfs, 0);
+}
+
+static int count_wal_pages(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+	struct db *db = arg;
+
+	db->wal_pages = pages;
+	if (pages >= WAL_PAGES)
+		sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+/*
+ * Merge the WAL and write something, so that it begins anew: a file that is written over in its length
+ * takes fewer writes of the filesystem to sync than one that grows.
+ */
+static void begin_wal_anew(struct db *db)
+{
+	sqlite3_busy_timeout(db->handle, 0);
+	if (sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL))
+		return;
+	run_script(
+		db,
+		"PRAGMA synchronous=NORMAL; UPDATE meta SET value = value + 1 WHERE key = 'merged'",
+		NULL);
+}
+
 int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct db *db = calloc(1, sizeof(*db));
 	int ret = 0;
 
 	if (!db)
 		return fail_memory(err);
+	pthread_once(&once, register_vfs);
 	if (sqlite3_open_v2(path, &db->handle,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-			    NULL)) {
+			    VFS_NAME)) {
 		ret = fail_sqlite(db, err);
 	} else {
 		sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+		sqlite3_wal_hook(db->handle, count_wal_pages, db);
+		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		ret = run_script(db,
 				 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 				 "PRAGMA foreign_keys=ON;",
@@ -116,6 +187,8 @@ void db_close(struct db *db)
 		return;
 	for (size_t i = 0; i < KEPT_MAX; i++)
 		sqlite3_finalize(db->kept[i].statement);
+	if (db->wal_pages > WAL_PAGES_LEFT)
+		begin_wal_anew(db);
 	sqlite3_close(db->handle);
 	free(db);
 }
@@ -279,10 +352,18 @@ int db_get_int(struct db *db, int64_t *ret_value, struct snapdrv_error *err, con
 	return found;
 }
 
-int db_begin(struct db *db, struct snapdrv_error *err)
+int db_begin(struct db *db, int is_lazy, struct snapdrv_error *err)
 {
-	int ret = db_run(db, err, "BEGIN IMMEDIATE", "");
+	int ret = 0;
 
+	/* This pragma works when it is compiled, and not within a transaction. */
+	if (db->is_lazy != is_lazy)
+		ret = run_script(
+			db, is_lazy ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", err);
+	if (ret)
+		return ret;
+	db->is_lazy = is_lazy;
+	ret = db_run(db, err, "BEGIN IMMEDIATE", "");
 	return ret < 0 ? ret : 0;
 }
 

@@ -19,7 +19,7 @@ struct query;
  */
 int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err);
 
-/** db_close() - takes NULL. The last handle's close merges the WAL into the database file. */
+/** db_close() - takes NULL. The WAL stays, also after the last one. */
 void db_close(struct db *db);
 
 /**
@@ -68,8 +68,12 @@ int64_t db_last_id(struct db *db);
 int db_get_int(struct db *db, int64_t *ret_value, struct snapdrv_error *err, const char *sql,
 	       const char *types, ...);
 
-/** db_begin(), db_commit(), db_rollback() - store/lock.h has what to use: store_begin(). */
-int db_begin(struct db *db, struct snapdrv_error *err);
+/**
+ * db_begin(), db_commit(), db_rollback() - for store_begin() and its like.
+ * @is_lazy: db_commit() does not wait for the disk. The change is on disk with the next one that waits,
+ *           or with an fdatasync(2) of the WAL. After a power cut before that it was never made.
+ */
+int db_begin(struct db *db, int is_lazy, struct snapdrv_error *err);
 int db_commit(struct db *db, struct snapdrv_error *err);
 void db_rollback(struct db *db);
 

@@ -3,7 +3,10 @@
 #include "store/schema.h"
 
 const char *const schema_steps[SCHEMA_VERSION] = {
-	/* The store itself: `driver`, the backend that it was made with. */
+	/*
+	 * The store itself. driver: the backend that it was made with. merged: how often the WAL was begun
+	 * anew (from version 2 on).
+	 */
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 
 	/*
@@ -65,4 +68,27 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	"CREATE INDEX container_snapshot ON container(snapshot);"
 
 	"PRAGMA user_version = 1;",
+
+	/*
+	 * snapshot.removed: it is gone, as is its container; the rows follow, many in one change. One page
+	 * is written for a removal then, not ten. live_container has the others.
+	 */
+	"ALTER TABLE snapshot ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE container2(name TEXT PRIMARY KEY, image INTEGER NOT NULL REFERENCES "
+	"image(id),"
+	" image_name TEXT NOT NULL,"
+	" snapshot INTEGER NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,"
+	" created_ns INTEGER NOT NULL, shift_uid INTEGER NOT NULL, shift_gid INTEGER NOT NULL,"
+	" shift_size INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO container2 SELECT * FROM container;"
+	"DROP TABLE container;"
+	"ALTER TABLE container2 RENAME TO container;"
+	"CREATE INDEX container_image ON container(image);"
+	"CREATE INDEX container_snapshot ON container(snapshot);"
+	"CREATE VIEW live_container AS SELECT container.* FROM container"
+	" JOIN snapshot ON snapshot.id = container.snapshot WHERE NOT removed;"
+
+	"INSERT INTO meta VALUES('merged', '0');"
+
+	"PRAGMA user_version = 2;",
 };

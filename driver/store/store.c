@@ -21,6 +21,9 @@
 
 static int open_made_dir(int dir_fd, const char *name, int *ret_fd, struct snapdrv_error *err)
 {
+	*ret_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (*ret_fd >= 0)
+		return 0;
 	if (mkdirat(dir_fd, name, 0700) && errno != EEXIST)
 		return fail_errno(err, "make directory %s", name);
 	*ret_fd = file_open_dir(dir_fd, name, err);
@@ -30,11 +33,15 @@ static int open_made_dir(int dir_fd, const char *name, int *ret_fd, struct snapd
 static int open_root(struct store *store, const char *root, struct snapdrv_error *err)
 {
 	struct stat st;
-	int ret = file_make_dirs(root, err);
+	int ret;
 
-	if (ret)
-		return ret;
 	store->root = realpath(root, NULL);
+	if (!store->root) {
+		ret = file_make_dirs(root, err);
+		if (ret)
+			return ret;
+		store->root = realpath(root, NULL);
+	}
 	if (!store->root)
 		return fail_errno(err, "find the path");
 	store->root_fd = open(store->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -48,7 +55,7 @@ static int open_root(struct store *store, const char *root, struct snapdrv_error
 
 static int open_dirs(struct store *store, struct snapdrv_error *err)
 {
-	cleanup_fd int content_fd = -1, locks_fd = -1;
+	cleanup_fd int content_fd = -1;
 	int ret = open_made_dir(store->root_fd, "content", &content_fd, err);
 
 	if (!ret)
@@ -62,10 +69,10 @@ static int open_dirs(struct store *store, struct snapdrv_error *err)
 	if (!ret)
 		ret = open_made_dir(store->root_fd, "staging", &store->staging_fd, err);
 	if (!ret)
-		ret = open_made_dir(store->root_fd, "locks", &locks_fd, err);
+		ret = open_made_dir(store->root_fd, "locks", &store->locks_fd, err);
 	if (ret)
 		return ret;
-	store->lock_fd = openat(locks_fd, "store", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	store->lock_fd = openat(store->locks_fd, "store", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	return store->lock_fd < 0 ? fail_errno(err, "open locks/store") : 0;
 }
 
@@ -98,6 +105,7 @@ int store_open(const char *root, struct store *ret_store, struct snapdrv_error *
 			      .active_fd = -1,
 			      .containers_fd = -1,
 			      .staging_fd = -1,
+			      .locks_fd = -1,
 			      .lock_fd = -1,
 			      .session_fd = -1};
 	int ret = open_all(&store, root, err);
@@ -134,6 +142,7 @@ void store_close(struct store *store)
 	close_fd(&store->active_fd);
 	close_fd(&store->containers_fd);
 	close_fd(&store->staging_fd);
+	close_fd(&store->locks_fd);
 	close_fd(&store->lock_fd);
 	close_fd(&store->root_fd);
 	forget_moves(store);
@@ -224,16 +233,65 @@ int store_sync(struct store *store, struct snapdrv_error *err)
 	return file_sync_all(store->root_fd, err);
 }
 
-int store_begin(struct store *store, struct snapdrv_error *err)
+static int begin(struct store *store, int is_lazy, struct snapdrv_error *err)
 {
 	int ret = lock_writer(store, err);
 
 	if (ret)
 		return ret;
-	ret = db_begin(store->db, err);
+	ret = db_begin(store->db, is_lazy, err);
 	if (ret)
 		unlock_writer(store);
 	return ret;
+}
+
+int store_begin(struct store *store, struct snapdrv_error *err)
+{
+	return begin(store, 0, err);
+}
+
+int store_begin_removal(struct store *store, struct snapdrv_error *err)
+{
+	return begin(store, 1, err);
+}
+
+/* What is not in the WAL any more was synced when it went to the database file. */
+int store_flush(struct store *store, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = openat(store->root_fd, "snapdrv.db-wal", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, "open the database's WAL");
+	return fdatasync(fd) ? fail_errno(err, "sync the database's WAL") : 0;
+}
+
+#define BOOT_ID_LENGTH 36
+
+static int read_boot_id(int dir_fd, const char *path, char boot_id[BOOT_ID_LENGTH])
+{
+	cleanup_fd int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && read(fd, boot_id, BOOT_ID_LENGTH) == BOOT_ID_LENGTH;
+}
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+int store_is_new_boot(struct store *store)
+{
+	char now[BOOT_ID_LENGTH], marked[BOOT_ID_LENGTH];
+
+	return !read_boot_id(AT_FDCWD, BOOT_ID, now) ||
+	       !read_boot_id(store->locks_fd, "boot", marked) || memcmp(now, marked, sizeof(now));
+}
+
+void store_mark_boot(struct store *store)
+{
+	cleanup_fd int fd = openat(store->locks_fd, "boot", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	char now[BOOT_ID_LENGTH];
+
+	/* One that cannot be written has the next opening look again. */
+	if (fd >= 0 && read_boot_id(AT_FDCWD, BOOT_ID, now))
+		(void)!pwrite(fd, now, sizeof(now), 0);
 }
 
 struct store_move {

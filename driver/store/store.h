@@ -17,6 +17,7 @@
  *   containers/NAME       a container's rootfs/, the mount point
  *   staging/SESSION       what a process is working on; its lock tells whether that process lives
  *   locks/store           byte ranges, see store/lock.h
+ *   locks/boot            the boot in which everything was looked through last
  */
 struct store {
 	char *root; /* absolute, without symlinks */
@@ -26,6 +27,7 @@ struct store {
 	int active_fd;
 	int containers_fd;
 	int staging_fd;
+	int locks_fd;
 	int lock_fd;
 	int session_fd; /* staging/SESSION, or -1 before store_session() */
 	char session[24];
@@ -88,11 +90,31 @@ int store_begin(struct store *store, struct snapdrv_error *err);
 int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
 	       int is_remade, struct snapdrv_error *err);
 
-/** store_commit() - the change is on disk when this returns. On failure it is rolled back. */
+/**
+ * store_begin_removal() - store_begin() of a change that only takes away: its store_commit() does not
+ * wait for the disk. Files of what was removed must stay until store_flush(): before that a power cut
+ * may bring the rows back.
+ */
+int store_begin_removal(struct store *store, struct snapdrv_error *err);
+
+/** store_flush() - every change that was committed, by whomever, is on disk. One fdatasync(2). */
+int store_flush(struct store *store, struct snapdrv_error *err);
+
+/**
+ * store_commit() - after store_begin() the change is on disk when this returns. On failure it is rolled
+ * back.
+ */
 int store_commit(struct store *store, struct snapdrv_error *err);
 
 /** store_rollback() - give up the change, if there is one. */
 void store_rollback(struct store *store);
+
+/**
+ * store_is_new_boot() - whether nobody has called store_mark_boot() since the machine was started: what
+ * a power cut left may be anywhere then, since staging/ itself may have lost what was last made in it.
+ */
+int store_is_new_boot(struct store *store);
+void store_mark_boot(struct store *store);
 
 /** store_now_ns() - the time of the clock. */
 int64_t store_now_ns(void);

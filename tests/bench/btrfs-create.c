@@ -13,9 +13,12 @@
  *              container, snapshot, rename into place; rename out of the way, delete, rmdir
  *   durable    the minimum and one 4 KB write with fdatasync(2): one commit of any database
  *   no-mount   snapdrv_create() with SNAPDRV_NO_MOUNT, snapdrv_remove()
+ *   bare-mount the bare ioctls and the mount(2) calls: open_tree, move_mount; umount2
  *   mounted    snapdrv_create(), snapdrv_remove() of the mounted container
  *
- * Printed are the medians, and what they are of the bare ones.
+ * Printed are the medians, and what they are of the bare ones. snapdrv_remove() leaves the files, and the
+ * waiting for the disk, to snapdrv_flush(); that is not in these times, but in those of a batch: each
+ * round then makes BATCH containers, removes them and flushes, and likewise by the bare ioctls.
  */
 #include <btrfsutil.h>
 #include <errno.h>
@@ -24,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,10 +35,12 @@
 #include "snapdrv.h"
 
 #define MAX_ROUNDS 1000
+#define BATCH 50
 
-enum way { BARE, MINIMUM, DURABLE, NO_MOUNT, MOUNTED, WAYS };
+enum way { BARE, MINIMUM, DURABLE, NO_MOUNT, BARE_MOUNT, MOUNTED, WAYS };
 
-static const char *const way_names[WAYS] = {"bare", "minimum", "durable", "no-mount", "mounted"};
+static const char *const way_names[WAYS] = {"bare",	"minimum",    "durable",
+					    "no-mount", "bare-mount", "mounted"};
 
 struct bench {
 	struct snapdrv_store *store;
@@ -44,6 +50,8 @@ struct bench {
 	int log_fd;
 	double create[WAYS][MAX_ROUNDS];
 	double remove[WAYS][MAX_ROUNDS];
+	double batch_create[WAYS][MAX_ROUNDS];
+	double batch_remove[WAYS][MAX_ROUNDS];
 };
 
 static void die(const char *what)
@@ -120,9 +128,29 @@ static void remove_minimum(struct bench *bench)
 	must(unlinkat(fd, "old", AT_REMOVEDIR), "rmdir");
 }
 
-static void create_library(struct bench *bench, unsigned flags)
+static void mount_bare(struct bench *bench)
 {
-	struct snapdrv_create_options options = {.name = "bench", .flags = flags};
+	int tree_fd = openat(bench->scratch_fd, "bare", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+
+	must(tree_fd < 0, "open");
+	fd = open_tree(tree_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	must(fd < 0, "open_tree");
+	must(move_mount(fd, "", bench->scratch_fd, "mnt", MOVE_MOUNT_F_EMPTY_PATH), "move_mount");
+	close(fd);
+	close(tree_fd);
+}
+
+static void umount_bare(struct bench *bench)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/mnt", bench->scratch_fd);
+	must(umount2(path, 0), "umount2");
+}
+
+static void create_library(struct bench *bench, const char *name, unsigned flags)
+{
+	struct snapdrv_create_options options = {.name = name, .flags = flags};
 	struct snapdrv_error err;
 	char *rootfs;
 
@@ -130,11 +158,18 @@ static void create_library(struct bench *bench, unsigned flags)
 	free(rootfs);
 }
 
-static void remove_library(struct bench *bench)
+static void remove_library(struct bench *bench, const char *name)
 {
 	struct snapdrv_error err;
 
-	must_library(snapdrv_remove(bench->store, "bench", &err), &err);
+	must_library(snapdrv_remove(bench->store, name, &err), &err);
+}
+
+static void flush_library(struct bench *bench)
+{
+	struct snapdrv_error err;
+
+	must_library(snapdrv_flush(bench->store, &err), &err);
 }
 
 static void log_one(struct bench *bench)
@@ -147,24 +182,28 @@ static void log_one(struct bench *bench)
 
 static void make_one(struct bench *bench, enum way way)
 {
-	if (way == BARE)
+	if (way == BARE || way == BARE_MOUNT)
 		snapshot(bench, "bare");
 	else if (way == MINIMUM || way == DURABLE)
 		create_minimum(bench);
 	else
-		create_library(bench, way == NO_MOUNT ? SNAPDRV_NO_MOUNT : 0);
+		create_library(bench, "bench", way == NO_MOUNT ? SNAPDRV_NO_MOUNT : 0);
+	if (way == BARE_MOUNT)
+		mount_bare(bench);
 	if (way == DURABLE)
 		log_one(bench);
 }
 
 static void remove_one(struct bench *bench, enum way way)
 {
-	if (way == BARE)
+	if (way == BARE_MOUNT)
+		umount_bare(bench);
+	if (way == BARE || way == BARE_MOUNT)
 		delete_bare(bench, "bare");
 	else if (way == MINIMUM || way == DURABLE)
 		remove_minimum(bench);
 	else
-		remove_library(bench);
+		remove_library(bench, "bench");
 	if (way == DURABLE)
 		log_one(bench);
 }
@@ -181,7 +220,43 @@ static void run_round(struct bench *bench, int round)
 		bench->create[way][round] = middle - start;
 		remove_one(bench, way);
 		bench->remove[way][round] = now_ms() - middle;
+		flush_library(bench);
 	}
+}
+
+/* A name for one of the batch: for a subvolume and for a container. */
+struct batch_name {
+	char text[16];
+};
+
+static struct batch_name batch_name(int number)
+{
+	struct batch_name name;
+
+	snprintf(name.text, sizeof(name.text), "batch%d", number);
+	return name;
+}
+
+static void run_batch(struct bench *bench, int round, enum way way)
+{
+	double start = now_ms(), middle;
+
+	for (int i = 0; i < BATCH; i++) {
+		if (way == BARE)
+			snapshot(bench, batch_name(i).text);
+		else
+			create_library(bench, batch_name(i).text, SNAPDRV_NO_MOUNT);
+	}
+	middle = now_ms();
+	bench->batch_create[way][round] = (middle - start) / BATCH;
+	for (int i = 0; i < BATCH; i++) {
+		if (way == BARE)
+			delete_bare(bench, batch_name(i).text);
+		else
+			remove_library(bench, batch_name(i).text);
+	}
+	flush_library(bench);
+	bench->batch_remove[way][round] = (now_ms() - middle) / BATCH;
 }
 
 static int compare(const void *a, const void *b)
@@ -198,6 +273,8 @@ static void print(const char *what, double times[WAYS][MAX_ROUNDS], int rounds)
 	for (int way = 0; way < WAYS; way++) {
 		double median;
 
+		if (!times[way][0])
+			continue;
 		qsort(times[way], (size_t)rounds, sizeof(double), compare);
 		median = times[way][rounds / 2];
 		if (way == BARE)
@@ -211,7 +288,7 @@ int main(int argc, char **argv)
 {
 	static struct bench bench;
 	struct snapdrv_error err;
-	int rounds;
+	int rounds, all;
 
 	if (argc != 6) {
 		fprintf(stderr, "usage: btrfs-create STORE IMAGE SUBVOLUME SCRATCH ROUNDS\n");
@@ -220,6 +297,7 @@ int main(int argc, char **argv)
 	rounds = atoi(argv[5]);
 	if (rounds < 1 || rounds > MAX_ROUNDS)
 		return 2;
+	all = rounds;
 	bench.image = argv[2];
 	bench.source_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(bench.source_fd < 0, argv[3]);
@@ -227,12 +305,20 @@ int main(int argc, char **argv)
 	must(bench.scratch_fd < 0, argv[4]);
 	bench.log_fd = openat(bench.scratch_fd, "log", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	must(bench.log_fd < 0, "log");
+	must(mkdirat(bench.scratch_fd, "mnt", 0700), "mkdir");
 	must_library(snapdrv_open(argv[1], "btrfs", &bench.store, &err), &err);
 	run_round(&bench, 0); /* to warm up: the next round 0 writes over it */
 	for (int round = 0; round < rounds; round++)
 		run_round(&bench, round);
+	rounds = all < 10 ? all : 10;
+	for (int round = 0; round < rounds; round++) {
+		run_batch(&bench, round, round % 2 ? BARE : NO_MOUNT);
+		run_batch(&bench, round, round % 2 ? NO_MOUNT : BARE);
+	}
 	snapdrv_close(bench.store);
-	print("create", bench.create, rounds);
-	print("rm", bench.remove, rounds);
+	print("create", bench.create, all);
+	print("rm", bench.remove, all);
+	print("create in a batch", bench.batch_create, rounds);
+	print("rm in a batch, flush included", bench.batch_remove, rounds);
 	return 0;
 }

@@ -123,6 +123,35 @@ v = c.execute("pragma user_version").fetchone()[0]
 c.execute(f"pragma user_version = {v + int(sys.argv[2])}")
 c.commit()' "$ROOT/snapdrv.db" "$1"
 }
+older_schema() {
+	expect_exit 0 snap load "$IMAGE"
+	expect_exit 0 snap create --no-mount --name c small:1
+	# As version 1 had it: no mark of removal, and containers that go by themselves.
+	"$PYTHON" -c 'import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.executescript("""
+	DROP VIEW live_container;
+	ALTER TABLE snapshot DROP COLUMN removed;
+	DELETE FROM meta WHERE key = 'merged';
+	CREATE TABLE old(name TEXT PRIMARY KEY, image INTEGER NOT NULL REFERENCES image(id),
+		image_name TEXT NOT NULL, snapshot INTEGER NOT NULL REFERENCES snapshot(id),
+		created_ns INTEGER NOT NULL, shift_uid INTEGER NOT NULL, shift_gid INTEGER NOT NULL,
+		shift_size INTEGER NOT NULL) WITHOUT ROWID;
+	INSERT INTO old SELECT * FROM container;
+	DROP TABLE container;
+	ALTER TABLE old RENAME TO container;
+	CREATE INDEX container_image ON container(image);
+	CREATE INDEX container_snapshot ON container(snapshot);
+	PRAGMA user_version = 1;""")' "$ROOT/snapdrv.db"
+	expect_exit 0 snap ls -q
+	same c "$OUT"
+	expect_exit 0 snap mount c
+	expect_exit 0 snap rm c
+	expect_exit 0 snap rmi small:1
+	same "" "$(ls -A "$ROOT/layers" "$ROOT/active" "$ROOT/content/sha256" | grep -v : || :)"
+}
+case_ "the store of an older version is brought up to date where it is" older_schema
+
 newer_schema() {
 	expect_exit 0 snap load "$IMAGE"
 	set_version 1

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Removal: rows first, files later.
+ *
+ *   change  the rows go, or only a mark is set; what they stood for is noted; the commit does not wait
+ *           for the disk
+ *   flush   the marked rows go; one fdatasync(2) for all changes so far; then the files are removed,
+ *           outside every lock
+ *
+ * Until the flush a power cut brings rows and files back together. A process that dies before it leaves
+ * files without rows, which the next opening of the store removes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "snapshot/graph.h"
+#include "store/content.h"
+
+#define WAITING_MAX 64 /* more than these are not left to the end */
+
+void doomed_done(struct doomed *doomed)
+{
+	free(doomed->trees);
+	free(doomed->removed);
+	strings_done(&doomed->blobs);
+	*doomed = (struct doomed){0};
+}
+
+static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct snapdrv_error *err)
+{
+	struct tree_record *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));
+
+	if (!trees)
+		return fail_memory(err);
+	doomed->trees = trees;
+	trees[doomed->count++] = (struct tree_record){.id = snapshot->tree,
+						      .is_active = snapshot->kind != TREE_LAYER};
+	return 0;
+}
+
+int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
+		     struct snapdrv_error *err)
+{
+	while (id) {
+		struct snapshot snapshot = {0};
+		int ret = snapshot_get(graph, id, &snapshot, err);
+
+		if (ret)
+			return ret;
+		/* The foreign keys say whether anything needs it. */
+		ret = db_run(graph->store.db, err, "DELETE FROM snapshot WHERE id = ?", "i", id);
+		if (ret < 0)
+			return ret == -EBUSY ? 0 : ret;
+		ret = db_run(graph->store.db, err, "DELETE FROM tree WHERE id = ?", "i",
+			     snapshot.tree);
+		if (ret > 0)
+			ret = doom(doomed, &snapshot, err);
+		if (ret < 0 && ret != -EBUSY)
+			return ret;
+		id = snapshot.parent;
+	}
+	return 0;
+}
+
+static int note_removed(struct doomed *doomed, int64_t id, struct snapdrv_error *err)
+{
+	int64_t *removed = reallocarray(doomed->removed, doomed->n_removed + 1, sizeof(*removed));
+
+	if (!removed)
+		return fail_memory(err);
+	doomed->removed = removed;
+	removed[doomed->n_removed++] = id;
+	return 0;
+}
+
+int snapshot_mark_removed(struct graph *graph, int64_t id, struct doomed *doomed,
+			  struct snapdrv_error *err)
+{
+	int ret = db_run(graph->store.db, err, "UPDATE snapshot SET removed = 1 WHERE id = ?", "i",
+			 id);
+
+	return ret < 0 ? ret : note_removed(doomed, id, err);
+}
+
+static int take_over(struct doomed *all, const struct doomed *doomed, struct snapdrv_error *err)
+{
+	struct tree_record *trees =
+		reallocarray(all->trees, all->count + doomed->count + 1, sizeof(*trees));
+	int ret = 0;
+
+	if (!trees)
+		return fail_memory(err);
+	all->trees = trees;
+	for (size_t i = 0; i < doomed->count; i++)
+		trees[all->count++] = doomed->trees[i];
+	for (size_t i = 0; i < doomed->blobs.count && !ret; i++)
+		ret = strings_add(&all->blobs, doomed->blobs.items[i], err);
+	for (size_t i = 0; i < doomed->n_removed && !ret; i++)
+		ret = note_removed(all, doomed->removed[i], err);
+	return ret;
+}
+
+/* What is forgotten here for want of memory is found by a later sweep. */
+void graph_bury(struct graph *graph, struct doomed *doomed)
+{
+	take_over(&graph->doomed, doomed, NULL);
+	if (graph->doomed.count + graph->doomed.n_removed + graph->doomed.blobs.count > WAITING_MAX)
+		graph_flush(graph, NULL);
+}
+
+/* The rows of what was marked, in one change; the next opening of the store would do it too. */
+static int release_marked(struct graph *graph, struct snapdrv_error *err)
+{
+	struct doomed *doomed = &graph->doomed;
+	int ret = doomed->n_removed ? store_begin_removal(&graph->store, err) : 0;
+
+	if (ret || !doomed->n_removed)
+		return ret;
+	for (size_t i = 0; i < doomed->n_removed && !ret; i++) {
+		struct snapshot snapshot;
+		int found = snapshot_look(graph, doomed->removed[i], &snapshot, err);
+
+		/* Somebody who needed the name, or the image, may have done it. */
+		ret = found == 1 ? snapshot_release(graph, doomed->removed[i], doomed, err) : found;
+	}
+	if (!ret)
+		return store_commit(&graph->store, err);
+	store_rollback(&graph->store);
+	return ret;
+}
+
+int graph_flush(struct graph *graph, struct snapdrv_error *err)
+{
+	struct doomed *doomed = &graph->doomed;
+	int ret;
+
+	if (!doomed->count && !doomed->blobs.count && !doomed->n_removed)
+		return 0;
+	ret = release_marked(graph, err);
+	if (!ret)
+		ret = store_flush(&graph->store, err);
+	for (size_t i = 0; i < doomed->blobs.count && !ret; i++)
+		content_unlink(&graph->store, doomed->blobs.items[i]);
+	for (size_t i = 0; i < doomed->count && !ret; i++) {
+		graph->backend.ops->drop(&graph->backend, graph->store.layers_fd,
+					 tree_ref_of(&doomed->trees[i]).path, NULL);
+	}
+	doomed_done(doomed);
+	return ret;
+}

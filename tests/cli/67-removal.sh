@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Removal: gone for everybody at once, on disk before the files go, finished by others if need be.
+. "$(dirname "$0")/../lib.sh"
+# The leak checker cannot work beside strace.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
+
+two_containers() {
+	layout <<-'END'
+		Layout(Image([[file("a", "a")], [file("b", "b")]], names="two:1")).write_dir("image")
+	END
+	expect_exit 0 snap load image
+	expect_exit 0 snap create --no-mount --name c two:1
+	expect_exit 0 snap create --no-mount --name d two:1
+	expect_exit 0 snap umount c
+}
+
+# A removal that is killed where it would wait for the disk: rows are marked or gone, files are all there.
+killed() {
+	local status=0
+	strace -f -qq -o .killed -e trace=fdatasync -e inject=fdatasync:signal=KILL "$SNAPDRV" --root "$ROOT" "$@" || status=$?
+	[ $status = 137 ] || fail_ "$*: not killed: $(cat .killed)"
+}
+
+disk_before_files() {
+	two_containers
+	strace -f -qq -y -o .trace -e trace=fdatasync,unlinkat,rename,renameat,ioctl \
+		"$SNAPDRV" --root "$ROOT" "$@" >.out || fail_ "$* under strace"
+	"$PYTHON" - .trace <<-'END' || fail_ "$(cat .trace)"
+		import re, sys
+		lines = open(sys.argv[1], errors="replace").read().splitlines()
+		at = lambda what: [n for n, line in enumerate(lines) if re.search(what, line)]
+		wal = at(r"fdatasync\(\d+<[^>]*snapdrv.db-wal>")
+		files = at(r"(unlinkat|rename\w*|SNAP_DESTROY\w*).*/(active|layers|content)\b")
+		assert wal and files, "nothing was synced, or nothing removed"
+		assert wal[0] < files[0], "the removal is on disk before its files go"
+	END
+}
+case_ "rm: the row is off the disk before the files go" disk_before_files rm c
+rmi_order() {
+	two_containers
+	expect_exit 0 snap rm c d
+	strace -f -qq -y -o .trace -e trace=fdatasync,unlinkat,renameat,ioctl "$SNAPDRV" --root "$ROOT" rmi two:1 >.out ||
+		fail_ "rmi under strace"
+	first=$(grep -nE 'unlinkat.*(layers|content)|renameat.*(layers|content)|SNAP_DESTROY' .trace | head -n 1 | cut -d : -f 1)
+	wal=$(grep -nE 'fdatasync\([0-9]+<[^>]*db-wal>' .trace | head -n 1 | cut -d : -f 1)
+	[ "${wal:-999999}" -lt "${first:-0}" ] || fail_ "$(cat .trace)"
+	same "" "$(ls -A "$ROOT/layers" "$ROOT/content/sha256" | grep -v : || :)"
+}
+case_ "rmi: likewise" rmi_order
+
+killed_rm() {
+	two_containers
+	killed rm c
+	[ "$(ls -A "$ROOT/active" | wc -l)" = 2 ] || fail_ "files went before the disk had the removal"
+	expect_exit 0 snap ls -q
+	same d "$OUT"
+	same 1 "$(ls -A "$ROOT/active" | wc -l)"
+	same "" "$(ls -A "$ROOT/staging")"
+	expect_exit 3 snap rm c
+	expect_exit 0 snap create --no-mount --name c two:1
+}
+case_ "a removal that was killed is finished by the next command" killed_rm
+
+killed_rmi() {
+	two_containers
+	expect_exit 0 snap rm c d
+	killed rmi two:1
+	expect_exit 0 snap --json images
+	holds 'd == {"images": []}'
+	same "" "$(ls -A "$ROOT/layers" "$ROOT/content/sha256" "$ROOT/staging" | grep -v : || :)"
+}
+case_ "so is that of an image" killed_rmi
+
+rm_while_marked() {
+	two_containers
+	# Marked and not flushed: the process that did it stands still before it waits for the disk.
+	strace -f -qq -o .stopped -e trace=fdatasync -e inject=fdatasync:delay_enter=3000000 \
+		"$SNAPDRV" --root "$ROOT" rm c >/dev/null &
+	until grep -q fdatasync .stopped 2>/dev/null; do sleep 0.05; done
+	expect_exit 0 snap ls -q
+	same d "$OUT"
+	expect_exit 0 snap create --no-mount --name c two:1
+	expect_exit 0 snap rm c d
+	expect_exit 0 snap rmi two:1
+	wait $! || fail_ "the one that was slow failed"
+	same "" "$(ls -A "$ROOT/active" "$ROOT/layers" "$ROOT/staging" "$ROOT/containers" | grep -v : || :)"
+	expect_exit 0 snap --json info
+	holds 'd["info"]["containers"] == 0 and d["info"]["layers"] == 0'
+}
+case_ "while a removal waits for the disk, its name and its image are free for others" rm_while_marked
+
+after_boot() {
+	two_containers
+	mkdir "$ROOT/active/777" "$ROOT/layers/778"
+	touch "$ROOT/content/sha256/stray"
+	expect_exit 0 snap ls -q
+	[ -d "$ROOT/active/777" ] || fail_ "it was looked for without need"
+	echo 00000000-0000-0000-0000-000000000000 >"$ROOT/locks/boot"
+	expect_exit 0 snap ls -q
+	for stray in active/777 layers/778 content/sha256/stray; do
+		[ ! -e "$ROOT/$stray" ] || fail_ "$stray is still there"
+	done
+	same "$(head -c 36 /proc/sys/kernel/random/boot_id)" "$(head -c 36 "$ROOT/locks/boot")"
+}
+case_ "the first opening in a boot removes what has no row, wherever a power cut left it" after_boot
