@@ -132,7 +132,7 @@ c = sqlite3.connect(sys.argv[1])
 c.executescript("""
 	DROP VIEW live_container;
 	ALTER TABLE snapshot DROP COLUMN removed;
-	DELETE FROM meta WHERE key = 'merged';
+	DELETE FROM meta WHERE key <> "driver";
 	CREATE TABLE old(name TEXT PRIMARY KEY, image INTEGER NOT NULL REFERENCES image(id),
 		image_name TEXT NOT NULL, snapshot INTEGER NOT NULL REFERENCES snapshot(id),
 		created_ns INTEGER NOT NULL, shift_uid INTEGER NOT NULL, shift_gid INTEGER NOT NULL,
