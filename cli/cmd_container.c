@@ -189,63 +189,73 @@ static struct container_row container_row(const struct snapdrv_container *contai
 					      states[!!container->mounted][!!container->read_only]};
 }
 
-/* Which of the containers were asked for, into @chosen: all of them when no name was given. */
-static size_t choose(struct cli *cli, const struct snapdrv_container *containers, size_t count,
-		     struct container_row *chosen)
+static void print_containers(struct cli *cli, const struct container_row *containers, size_t count)
 {
-	size_t n_chosen = 0;
+	struct rows rows = {container_fields, containers, sizeof(*containers), count};
 
-	for (size_t i = 0; i < count && !cli->n_words; i++)
-		chosen[n_chosen++] = container_row(&containers[i]);
-	for (size_t i = 0; i < cli->n_words; i++) {
-		size_t at = 0;
-
-		while (at < count && strcmp(containers[at].name, cli->words[i]))
-			at++;
-		if (at == count)
-			cli_fail(cli, SNAPDRV_MISSING, "'%s': no such container", cli->words[i]);
-		else
-			chosen[n_chosen++] = container_row(&containers[at]);
-	}
-	return n_chosen;
-}
-
-static void list_containers(struct cli *cli, const struct snapdrv_container *containers,
-			    size_t count)
-{
-	cleanup_free struct container_row *chosen =
-		calloc(count + cli->n_words + 1, sizeof(*chosen));
-	struct rows rows = {container_fields, chosen, sizeof(*chosen), 0};
-
-	if (!chosen) {
-		cli_memory(cli);
-		return;
-	}
-	rows.count = choose(cli, containers, count, chosen);
-	if (cli->status && !rows.count)
-		return;
 	if (cli->quiet && !cli->json) {
-		for (size_t i = 0; i < rows.count; i++)
-			puts(chosen[i].container.name);
+		for (size_t i = 0; i < count; i++)
+			puts(containers[i].container.name);
 	} else if (cli->json ? output_json_rows("containers", &rows) : output_table(&rows, 0)) {
 		cli_memory(cli);
 	}
 }
 
-void cmd_ls(struct cli *cli)
+static void list_all(struct cli *cli)
 {
+	cleanup_free struct container_row *rows = NULL;
 	struct snapdrv_container *containers;
 	struct snapdrv_error err;
 	size_t count;
 
-	if (cli_begin(cli, ls_options, cli, 0, SIZE_MAX))
-		return;
 	if (snapdrv_containers(cli->store, &containers, &count, &err)) {
 		cli_report(cli, &err);
 		return;
 	}
-	list_containers(cli, containers, count);
+	rows = calloc(count + 1, sizeof(*rows));
+	for (size_t i = 0; rows && i < count; i++)
+		rows[i] = container_row(&containers[i]);
+	if (rows)
+		print_containers(cli, rows, count);
+	else
+		cli_memory(cli);
 	snapdrv_containers_free(containers, count);
+}
+
+static void list_named(struct cli *cli)
+{
+	cleanup_free struct container_row *rows = calloc(cli->n_words, sizeof(*rows));
+	cleanup_free struct snapdrv_container **found =
+		calloc(cli->n_words, sizeof(struct snapdrv_container *));
+	struct snapdrv_error err;
+	size_t count = 0;
+
+	if (!rows || !found) {
+		cli_memory(cli);
+		return;
+	}
+	for (size_t i = 0; i < cli->n_words; i++) {
+		if (snapdrv_container(cli->store, cli->words[i], &found[count], &err)) {
+			cli_report(cli, &err);
+			continue;
+		}
+		rows[count] = container_row(found[count]);
+		count++;
+	}
+	if (count || !cli->status)
+		print_containers(cli, rows, count);
+	for (size_t i = 0; i < count; i++)
+		snapdrv_containers_free(found[i], 1);
+}
+
+void cmd_ls(struct cli *cli)
+{
+	if (cli_begin(cli, ls_options, cli, 0, SIZE_MAX))
+		return;
+	if (cli->n_words)
+		list_named(cli);
+	else
+		list_all(cli);
 }
 
 static void remove_one(struct cli *cli, const char *name, int may_be_gone)

@@ -206,6 +206,14 @@ PUBLIC int snapdrv_containers(struct snapdrv_store *store,
 	return containers_list(&store->graph, ret_containers, ret_count, or_own(err, &own));
 }
 
+PUBLIC int snapdrv_container(struct snapdrv_store *store, const char *name,
+			     struct snapdrv_container **ret_container, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return container_find(&store->graph, name, ret_container, or_own(err, &own));
+}
+
 PUBLIC void snapdrv_containers_free(struct snapdrv_container *containers, size_t count)
 {
 	containers_free(containers, count);

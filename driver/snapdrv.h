@@ -371,6 +371,15 @@ struct snapdrv_container {
 int snapdrv_containers(struct snapdrv_store *store, struct snapdrv_container **ret_containers,
 		       size_t *ret_count, struct snapdrv_error *err);
 
+/**
+ * snapdrv_container() - one container, by its name.
+ * @ret_container: one, for snapdrv_containers_free() with a count of 1.
+ *
+ * Return: 0, or a negative errno value: MISSING.
+ */
+int snapdrv_container(struct snapdrv_store *store, const char *name,
+		      struct snapdrv_container **ret_container, struct snapdrv_error *err);
+
 /** snapdrv_containers_free() - free what snapdrv_containers() gave. Takes NULL. */
 void snapdrv_containers_free(struct snapdrv_container *containers, size_t count);
 

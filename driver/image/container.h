@@ -14,6 +14,8 @@ int container_umount(struct graph *graph, const char *name, struct snapdrv_error
 int container_remove(struct graph *graph, const char *name, struct snapdrv_error *err);
 int containers_list(struct graph *graph, struct snapdrv_container **ret_containers,
 		    size_t *ret_count, struct snapdrv_error *err);
+int container_find(struct graph *graph, const char *name, struct snapdrv_container **ret_container,
+		   struct snapdrv_error *err);
 void containers_free(struct snapdrv_container *containers, size_t count);
 
 /** container_inspect() - a JSON object. Return: 1 found, 0 no such container, or negative. */

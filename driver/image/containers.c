@@ -73,6 +73,29 @@ int containers_list(struct graph *graph, struct snapdrv_container **ret_containe
 	return 0;
 }
 
+int container_find(struct graph *graph, const char *name, struct snapdrv_container **ret_container,
+		   struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err, COLUMNS "WHERE c.name = ?", "s", name);
+	int found = query ? query_next(query, err) : -EIO, ret;
+	struct snapdrv_container *container;
+
+	if (found <= 0)
+		return found ? found
+			     : fail(err, SNAPDRV_MISSING, ENOENT, "container %s: no such container",
+				    quote(name).text);
+	container = malloc(sizeof(*container));
+	if (!container)
+		return fail_memory(err);
+	ret = fill(graph, query, container, err);
+	if (ret)
+		containers_free(container, 1);
+	else
+		*ret_container = container;
+	return ret;
+}
+
 void containers_free(struct snapdrv_container *containers, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

@@ -96,6 +96,29 @@ int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err)
 	return fd < 0 ? fail_errno(err, "open directory %s", quote(name).text) : fd;
 }
 
+int file_open_below(int top_fd, const char *path)
+{
+	cleanup_fd int fd = openat(top_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	while (fd >= 0 && *path) {
+		size_t length = strcspn(path, "/");
+		char name[256];
+		int next;
+
+		if (length >= sizeof(name)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		memcpy(name, path, length);
+		name[length] = '\0';
+		next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		close(fd);
+		fd = next;
+		path += length + (path[length] == '/');
+	}
+	return steal_fd(&fd);
+}
+
 /* Data runs of `in`, found by SEEK_DATA, are copied to the same place; what lies between stays a hole. */
 static int copy_data(int in, int out, off_t size, const char *what, struct snapdrv_error *err)
 {

@@ -40,11 +40,19 @@ int file_make_dirs(const char *path, struct snapdrv_error *err);
 int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err);
 
 /**
+ * file_open_below() - open a directory by a relative path, a name at a time: nothing that a container
+ * left on the way may lead elsewhere.
+ * Return: a descriptor, or -1 with errno set.
+ */
+int file_open_below(int top_fd, const char *path);
+
+/**
  * file_remove_tree() - remove a file or a whole directory below a descriptor.
  * @dir_fd: the directory that holds it. @name: its name there, or a path that is to be trusted.
  *
  * Nothing there is no error. Symlinks are removed, never followed. Holds at most some dozens of
- * descriptors, however deep the tree. Goes on after a failure and returns the first one.
+ * descriptors, however deep the tree. Goes on after a failure and returns the first one. A big tree is
+ * removed by two threads.
  */
 int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err);
 

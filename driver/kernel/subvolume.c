@@ -76,30 +76,6 @@ static int list_nested(int fd, struct strings *list, struct snapdrv_error *err)
 	}
 }
 
-/* Open a directory a name at a time: nothing that a container left there may lead elsewhere. */
-static int open_below(int top_fd, const char *path)
-{
-	cleanup_fd int fd = openat(top_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	while (fd >= 0 && *path) {
-		size_t length = strcspn(path, "/");
-		char name[256];
-		int next;
-
-		if (length >= sizeof(name)) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		memcpy(name, path, length);
-		name[length] = '\0';
-		next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		close(fd);
-		fd = next;
-		path += length + (path[length] == '/');
-	}
-	return steal_fd(&fd);
-}
-
 int subvolume_thaw(int fd)
 {
 	bool read_only;
@@ -140,7 +116,7 @@ static int delete_nested(int top_fd, const char *path, struct snapdrv_error *err
 
 	if (!parent)
 		return fail_memory(err);
-	dir_fd = open_below(top_fd, parent);
+	dir_fd = file_open_below(top_fd, parent);
 	if (dir_fd < 0)
 		return fail_errno(err, "open directory %s", quote(parent).text);
 	return delete_one(dir_fd, slash ? slash + 1 : path, err);
@@ -154,7 +130,7 @@ static int remove_nested(int top_fd, struct snapdrv_error *err)
 	if (list.count && subvolume_thaw(top_fd) && !ret)
 		ret = fail_errno(err, "make a subvolume writable");
 	for (size_t i = 0; i < list.count; i++) {
-		cleanup_fd int fd = open_below(top_fd, list.items[i]);
+		cleanup_fd int fd = file_open_below(top_fd, list.items[i]);
 
 		if ((fd < 0 || subvolume_thaw(fd)) && !ret)
 			ret = fail_errno(err, "make subvolume %s writable",

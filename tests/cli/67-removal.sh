@@ -104,3 +104,30 @@ after_boot() {
 	same "$(head -c 36 /proc/sys/kernel/random/boot_id)" "$(head -c 36 "$ROOT/locks/boot")"
 }
 case_ "the first opening in a boot removes what has no row, wherever a power cut left it" after_boot
+
+big() {
+	two_containers
+	expect_exit 0 snap mount c
+	"$PYTHON" - "$OUT" <<-'END'
+		import os, sys
+		os.chdir(sys.argv[1])
+		for a in range(6):
+		    for b in range(6):
+		        for c in range(6):
+		            os.makedirs(f"a{a}/b{b}/c{c}/d")
+		            for n in range(12):
+		                open(f"a{a}/b{b}/c{c}/f{n}", "w").close()
+		                os.symlink("/etc", f"a{a}/b{b}/c{c}/d/l{n}")
+		        open(f"a{a}/b{b}/file", "w").close()
+		for a in range(2):
+		    os.chdir(sys.argv[1] + f"/a{a}/b0/c0/d")
+		    for n in range(100):
+		        os.mkdir("deep")
+		        os.chdir("deep")
+	END
+	expect_exit 0 snap rm c
+	same 1 "$(ls -A "$ROOT/active" | wc -l)"
+	same "" "$(ls -A "$ROOT/staging")"
+	[ -d /etc ] || fail_ "a symlink was followed"
+}
+case_ "a big tree goes whole, however wide and deep" big
