@@ -135,7 +135,8 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 int units_commit(struct units *units, struct snapdrv_error *err)
 {
 	struct store *store = &units->intake->graph->store;
-	int ret = store_begin(store, err);
+	int is_lazy = !!(units->intake->options->flags & SNAPDRV_NO_SYNC);
+	int ret = is_lazy ? store_begin_lazy(store, err) : store_begin(store, err);
 
 	if (ret)
 		return ret;

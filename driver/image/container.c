@@ -400,7 +400,7 @@ int container_remove(struct graph *graph, const char *name, struct snapdrv_error
 	if (ret)
 		return ret;
 	ret = store_session(&graph->store, err);
-	ret = ret < 0 ? ret : store_begin_removal(&graph->store, err);
+	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
 	if (ret)
 		return ret;
 	ret = remove_in_change(graph, name, &doomed, err);

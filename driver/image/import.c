@@ -32,7 +32,7 @@ static ssize_t read_inflated(void *context, void *data, size_t size, struct snap
 /* The blob is the plain tar: an image of the same tree has the same digest however it was compressed. */
 static int unpack_tar(struct import *import, struct snapdrv_error *err)
 {
-	static const struct tree_stack no_parents;
+	static const struct parents_source no_parents;
 	const struct layer_input packed = input_from_fd(&import->fd);
 	struct layer_input plain = {.read = read_inflated};
 	struct inflater *inflater;
@@ -41,7 +41,7 @@ static int unpack_tar(struct import *import, struct snapdrv_error *err)
 	if (ret)
 		return ret;
 	plain.context = inflater;
-	ret = stage_unpack(import->intake, &plain, "import", 0, &no_parents, -1,
+	ret = stage_unpack(import->intake, &plain, "import", 0, no_parents, -1,
 			   intake_keeps_blobs(import->intake), &import->staged, err);
 	inflater_free(inflater);
 	if (!ret && import->staged.needs_lower)

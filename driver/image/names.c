@@ -169,7 +169,7 @@ int image_remove(struct graph *graph, const char *text, unsigned flags,
 	cleanup_doomed struct doomed doomed = {0};
 	int ret = store_session(&graph->store, err);
 
-	ret = ret < 0 ? ret : store_begin_removal(&graph->store, err);
+	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
 	if (ret)
 		return ret;
 	ret = remove_in_change(graph, text, flags, &untagged, &deleted, &doomed, err);

@@ -74,35 +74,60 @@ static void tell_progress(void *arg, uint64_t done)
 	pthread_mutex_unlock(&progress->intake->progress_lock);
 }
 
+/* A draft to be made once what is below it is there. */
+struct coming_tree {
+	struct intake *intake;
+	struct parents_source parents;
+	struct staged *staged;
+	int fd;
+};
+
+static int make_tree(void *arg, int *ret_fd, struct snapdrv_error *err)
+{
+	struct coming_tree *tree = arg;
+	struct graph *graph = tree->intake->graph;
+	cleanup_stack struct tree_stack stack = {0};
+	int ret = tree->parents.wait ? tree->parents.wait(tree->parents.arg, &stack, err) : 0;
+
+	if (!ret)
+		ret = draft_make(graph, TREE_LAYER, &stack, &tree->staged->draft, err);
+	if (ret)
+		return ret;
+	tree->fd = draft_open(graph, &tree->staged->draft, err);
+	if (tree->fd < 0)
+		return tree->fd;
+	*ret_fd = tree->fd;
+	return 0;
+}
+
 static int unpack_into(struct intake *intake, const struct layer_input *input, const char *label,
-		       uint64_t size, const struct tree_stack *parents, int lower_fd, int copy_fd,
+		       uint64_t size, struct parents_source parents, int lower_fd, int copy_fd,
 		       struct staged *staged, struct snapdrv_error *err)
 {
+	struct coming_tree tree = {intake, parents, staged, -1};
 	struct progress progress = {intake, label, size};
 	struct unpack_request request = {.input = *input,
 					 .copy_fd = copy_fd,
+					 .open_tree = make_tree,
+					 .open_tree_arg = &tree,
 					 .lower_fd = lower_fd,
 					 .limits = intake->limits};
-	cleanup_fd int tree_fd = -1;
-	int ret = draft_make(intake->graph, TREE_LAYER, parents, &staged->draft, err);
+	int ret;
 
-	if (ret)
-		return ret;
-	tree_fd = draft_open(intake->graph, &staged->draft, err);
-	if (tree_fd < 0)
-		return tree_fd;
-	request.tree_fd = tree_fd;
 	request.carries_out = !intake->graph->backend.ops->is_layered;
 	if (intake->options->progress) {
 		request.progress = tell_progress;
 		request.progress_arg = &progress;
 	}
 	ret = layer_unpack(&request, &staged->result, err);
-	if (ret)
+	if (ret) {
+		if (tree.fd >= 0)
+			close(tree.fd);
 		return ret;
+	}
 	staged->is_unpacked = 1;
 	staged->needs_lower = tree_writer_needs_lower(staged->result.writer);
-	staged->tree_fd = steal_fd(&tree_fd);
+	staged->tree_fd = tree.fd;
 	staged->draft.ref.root_given = tree_writer_root_given(staged->result.writer);
 	staged->draft.ref.root_opaque = tree_writer_root_opaque(staged->result.writer);
 	if (!staged->needs_lower)
@@ -124,7 +149,7 @@ static int start_copy(struct intake *intake, struct staged *staged, int *ret_fd,
 }
 
 int stage_unpack(struct intake *intake, const struct layer_input *input, const char *label,
-		 uint64_t size, const struct tree_stack *parents, int lower_fd, int copy,
+		 uint64_t size, struct parents_source parents, int lower_fd, int copy,
 		 struct staged *ret_staged, struct snapdrv_error *err)
 {
 	struct staged staged = {0};
@@ -163,7 +188,7 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 }
 
 int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
-		const struct tree_stack *parents, int lower_fd, int keep_blob,
+		struct parents_source parents, int lower_fd, int keep_blob,
 		struct staged *ret_staged, struct snapdrv_error *err)
 {
 	struct input_range range = {place->fd, place->offset, place->offset + place->size};

@@ -52,17 +52,27 @@ struct layer_place {
 void layer_place_done(struct layer_place *place);
 
 /**
+ * struct parents_source - where the trees below a layer come from, on a backend that needs them.
+ * @wait: gives them, the topmost first, when they can be had; it may wait for that. @ret_parents: for
+ *        stack_done(). NULL: there are none, or the backend is layered.
+ */
+struct parents_source {
+	int (*wait)(void *arg, struct tree_stack *ret_parents, struct snapdrv_error *err);
+	void *arg;
+};
+
+/**
  * stage_unpack() - unpack a layer into a draft. In a thread that tree_writer_thread() prepared.
  * @label:    the layer's name in progress. Borrowed.
  * @size:     bytes of the input, or 0 when that is not known.
- * @parents:  the trees below, the topmost first; empty for a layered backend.
+ * @parents:  asked when reading and inflating have begun.
  * @lower_fd: the merged lower layers, or -1 to do without them for now.
  * @copy:     keep a copy of the input as the blob.
  *
  * Checks nothing but what the layer itself must be: digests are the caller's.
  */
 int stage_unpack(struct intake *intake, const struct layer_input *input, const char *label,
-		 uint64_t size, const struct tree_stack *parents, int lower_fd, int copy,
+		 uint64_t size, struct parents_source parents, int lower_fd, int copy,
 		 struct staged *ret_staged, struct snapdrv_error *err);
 
 /** stage_blob() - only read a layer: its digests and sizes, and a copy of it when @copy. */
@@ -71,7 +81,7 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 
 /** stage_place() - stage_unpack() of a place that can be read; links the blob where that is possible. */
 int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
-		const struct tree_stack *parents, int lower_fd, int keep_blob,
+		struct parents_source parents, int lower_fd, int keep_blob,
 		struct staged *ret_staged, struct snapdrv_error *err);
 
 /** stage_bind() - settle what the draft needs of the layers below. As tree_writer_bind(). */

@@ -229,12 +229,12 @@ struct take {
 
 static void *take_layer(void *arg)
 {
-	static const struct tree_stack no_parents;
+	static const struct parents_source no_parents;
 	struct take *take = arg;
 	struct intake *intake = take->source->intake;
 
 	take->ret = stage_unpack(intake, take->input, take->member->name, take->member->size,
-				 &no_parents, -1, intake_keeps_blobs(intake), &take->member->staged,
+				 no_parents, -1, intake_keeps_blobs(intake), &take->member->staged,
 				 &take->err);
 	return NULL;
 }

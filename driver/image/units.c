@@ -247,17 +247,42 @@ static int peek_below(struct units *units, const struct unit *unit, struct snapd
 	return graph->backend.ops->peek(&graph->backend, &stack, err);
 }
 
-/* Unpack a layer from where it can be read. A backend that is not layered starts from what is below. */
+struct waiting_unit {
+	struct units *units;
+	const struct unit *unit;
+};
+
+static int wait_for_parent(void *arg, struct tree_stack *ret_parents, struct snapdrv_error *err)
+{
+	const struct waiting_unit *waiting = arg;
+	const struct unit *parent = waiting->unit->parent;
+	struct units *units = waiting->units;
+	int is_over;
+
+	pthread_mutex_lock(&units->lock);
+	while (parent && !parent->is_bound && !units->ret)
+		pthread_cond_wait(&units->changed, &units->lock);
+	is_over = units->ret;
+	pthread_mutex_unlock(&units->lock);
+	if (is_over)
+		return fail(err, SNAPDRV_FAILED, ECANCELED, "the layer below failed");
+	return stack_below(waiting->unit, ret_parents, err);
+}
+
+/*
+ * Unpack a layer from where it can be read. A backend that is not layered starts from what is below: the
+ * layer is read, inflated and hashed as far as the buffers reach until that is there.
+ */
 static int unpack_place(struct units *units, struct unit *unit, int lower_fd, int keep,
 			struct staged *ret_staged, struct snapdrv_error *err)
 {
 	struct intake *intake = units->intake;
-	cleanup_stack struct tree_stack parents = {0};
-	int ret = intake->graph->backend.ops->is_layered ? 0 : stack_below(unit, &parents, err);
+	struct waiting_unit waiting = {units, unit};
+	struct parents_source parents = {wait_for_parent, &waiting};
 
-	if (ret)
-		return ret;
-	return stage_place(intake, &unit->place, digest_format(&unit->layer->diff).text, &parents,
+	if (intake->graph->backend.ops->is_layered)
+		parents.wait = NULL;
+	return stage_place(intake, &unit->place, digest_format(&unit->layer->diff).text, parents,
 			   lower_fd, keep, ret_staged, err);
 }
 
@@ -384,8 +409,8 @@ static struct unit *next_unit(struct units *units)
 
 		if (unit->is_taken)
 			continue;
-		/* Where trees are not layers, a layer is written into what is below it. */
-		if (!is_layered && unit->parent && !unit->parent->is_bound)
+		/* Where trees are not layers, a layer waits for what is below it, which somebody has. */
+		if (!is_layered && unit->parent && !unit->parent->is_taken)
 			continue;
 		/* A twin waits until it is clear whether one tree does for both. */
 		if (unit->twin && !unit->twin->is_bound)

@@ -157,22 +157,33 @@ static la_ssize_t next_tar_bytes(struct archive *archive, void *context, const v
 	return (la_ssize_t)size;
 }
 
-static int run_tree(struct pipeline *line, struct tree_writer *writer,
+static int run_tree(struct pipeline *line, struct tree_writer **ret_writer,
 		    struct apply_count *ret_count, struct snapdrv_error *err)
 {
+	const struct unpack_request *request = line->request;
+	cleanup_writer struct tree_writer *writer = NULL;
 	const void *data;
-	int ret = apply_tar(tree_writer_sink(writer), next_tar_bytes, line,
-			    line->request->limits.entries, ret_count, err);
+	int tree_fd, ret = request->open_tree(request->open_tree_arg, &tree_fd, err);
 
+	if (!ret)
+		ret = tree_writer_new(tree_fd, request->carries_out, request->lower_fd, &writer,
+				      err);
+	if (!ret)
+		ret = apply_tar(tree_writer_sink(writer), next_tar_bytes, line,
+				request->limits.entries, ret_count, err);
 	/* Whatever stands behind the end-of-archive mark is for the hash alone. */
 	while (!ret && next_tar_bytes(NULL, line, &data) > 0)
 		;
-	return ret ? ret : tree_writer_end(writer, err);
+	if (!ret)
+		ret = tree_writer_end(writer, err);
+	if (!ret)
+		*ret_writer = steal_ptr(&writer);
+	return ret;
 }
 
 /* Run the three; the calling thread is the one that writes the tree. */
-static int run(struct pipeline *line, struct tree_writer *writer, struct apply_count *ret_count,
-	       struct snapdrv_error *err)
+static int run(struct pipeline *line, struct tree_writer **ret_writer,
+	       struct apply_count *ret_count, struct snapdrv_error *err)
 {
 	pthread_t input, hash;
 	int ret;
@@ -186,7 +197,7 @@ static int run(struct pipeline *line, struct tree_writer *writer, struct apply_c
 		pthread_join(input, NULL);
 		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
 	}
-	ret = run_tree(line, writer, ret_count, err);
+	ret = run_tree(line, ret_writer, ret_count, err);
 	if (ret)
 		ring_stop(&line->ring);
 	pthread_join(input, NULL);
@@ -258,13 +269,10 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 
 	if (!blob_hasher || !diff_hasher)
 		return -ENOMEM;
-	ret = tree_writer_new(request->tree_fd, request->carries_out, request->lower_fd, &writer,
-			      err);
-	if (!ret)
-		ret = ring_init(&line.ring, RING_READERS, err);
+	ret = ring_init(&line.ring, RING_READERS, err);
 	if (ret)
 		return ret;
-	ret = run(&line, writer, &count, err);
+	ret = run(&line, &writer, &count, err);
 	ring_done(&line.ring);
 	if (ret)
 		return ret;

@@ -27,8 +27,13 @@ struct unpack_limits {
 struct unpack_request {
 	struct layer_input input;
 	int copy_fd; /* gets a copy of the input as it is read, or -1 */
-	int tree_fd; /* as tree_writer_new(), like the next two */
-	int carries_out;
+	/*
+	 * Gives the tree to write into, as tree_writer_new() takes it; @ret_fd is borrowed. It is asked when
+	 * reading and inflating have begun, and may wait for what is below the layer to be written.
+	 */
+	int (*open_tree)(void *arg, int *ret_fd, struct snapdrv_error *err);
+	void *open_tree_arg;
+	int carries_out; /* as tree_writer_new(), like the next one */
 	int lower_fd;
 	struct unpack_limits limits;
 	void (*progress)(void *arg, uint64_t done); /* bytes of input so far, or NULL */
@@ -58,7 +63,7 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 
 /**
  * layer_digest() - only read a layer: what layer_unpack() finds out about digests and sizes.
- * @request: tree_fd and lower_fd are not looked at. @ret_result: without a writer.
+ * @request: the tree is not looked at. @ret_result: without a writer.
  */
 int layer_digest(const struct unpack_request *request, struct unpack_result *ret_result,
 		 struct snapdrv_error *err);

@@ -114,7 +114,7 @@ void graph_bury(struct graph *graph, struct doomed *doomed)
 static int release_marked(struct graph *graph, struct snapdrv_error *err)
 {
 	struct doomed *doomed = &graph->doomed;
-	int ret = doomed->n_removed ? store_begin_removal(&graph->store, err) : 0;
+	int ret = doomed->n_removed ? store_begin_lazy(&graph->store, err) : 0;
 
 	if (ret || !doomed->n_removed)
 		return ret;

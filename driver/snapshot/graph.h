@@ -166,7 +166,7 @@ int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct 
 /* ---- removal ------------------------------------------------------------------------------ */
 
 /**
- * snapshot_release() - within store_begin_removal(): remove a node that nothing refers to, then its parents
+ * snapshot_release() - within store_begin_lazy(): remove a node that nothing refers to, then its parents
  * likewise. One that is still referred to (a child, an image) stays, and that is no error. A container
  * goes with its node.
  */
@@ -174,7 +174,7 @@ int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
 		     struct snapdrv_error *err);
 
 /**
- * snapshot_mark_removed() - within store_begin_removal(): a node without children is gone, and the
+ * snapshot_mark_removed() - within store_begin_lazy(): a node without children is gone, and the
  * container with it; the rows are for graph_flush(), or for whoever needs the name before.
  */
 int snapshot_mark_removed(struct graph *graph, int64_t id, struct doomed *doomed,

@@ -239,6 +239,7 @@ static int begin(struct store *store, int is_lazy, struct snapdrv_error *err)
 
 	if (ret)
 		return ret;
+	store->is_lazy = is_lazy;
 	ret = db_begin(store->db, is_lazy, err);
 	if (ret)
 		unlock_writer(store);
@@ -250,7 +251,7 @@ int store_begin(struct store *store, struct snapdrv_error *err)
 	return begin(store, 0, err);
 }
 
-int store_begin_removal(struct store *store, struct snapdrv_error *err)
+int store_begin_lazy(struct store *store, struct snapdrv_error *err)
 {
 	return begin(store, 1, err);
 }
@@ -352,7 +353,7 @@ static int sync_moves(struct store *store, struct snapdrv_error *err)
 
 int store_commit(struct store *store, struct snapdrv_error *err)
 {
-	int ret = sync_moves(store, err);
+	int ret = store->is_lazy ? 0 : sync_moves(store, err);
 
 	if (!ret)
 		ret = db_commit(store->db, err);

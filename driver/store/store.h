@@ -34,6 +34,7 @@ struct store {
 	unsigned names;		  /* made so far by store_name() */
 	struct store_move *moves; /* made since store_begin() */
 	size_t n_moves;
+	int is_lazy; /* the change that was begun */
 	struct db *db;
 };
 
@@ -91,19 +92,16 @@ int store_move(struct store *store, const char *session_name, int dir_fd, const 
 	       int is_remade, struct snapdrv_error *err);
 
 /**
- * store_begin_removal() - store_begin() of a change that only takes away: its store_commit() does not
- * wait for the disk. Files of what was removed must stay until store_flush(): before that a power cut
- * may bring the rows back.
+ * store_begin_lazy() - store_begin() of a change whose store_commit() does not wait for the disk: a power
+ * cut before store_flush() may undo it. Files of what it removes must stay until then; what it adds may
+ * be there as a row alone after a power cut.
  */
-int store_begin_removal(struct store *store, struct snapdrv_error *err);
+int store_begin_lazy(struct store *store, struct snapdrv_error *err);
 
 /** store_flush() - every change that was committed, by whomever, is on disk. One fdatasync(2). */
 int store_flush(struct store *store, struct snapdrv_error *err);
 
-/**
- * store_commit() - after store_begin() the change is on disk when this returns. On failure it is rolled
- * back.
- */
+/** store_commit() - after store_begin() the change is on disk when this returns. A failure rolls it back. */
 int store_commit(struct store *store, struct snapdrv_error *err);
 
 /** store_rollback() - give up the change, if there is one. */
