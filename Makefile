@@ -5,6 +5,7 @@
 #   make demo         a real image, a container of it, a process in it; IMAGE=path takes an archive
 #   make check        build and run every test (root needed)
 #   make check-long   random stacks of layers on every driver: SEED=... the first, N=... how many
+#   make bench        how fast it is, next to skopeo, umoci and containerd; BENCH_ARGS="--only load-ext4 --runs 1"
 #   make lint         format, includes between rooms, forbidden calls, cppcheck, clang-tidy
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
 #   make install      PREFIX=/usr/local, DESTDIR
@@ -18,6 +19,7 @@ DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) attr bzip2 buildah ca-certificates clang clang-format clang-tidy cppcheck \
 	e2fsprogs git libcap2-bin procps python3 skopeo strace umoci util-linux xfsprogs btrfs-progs \
 	xz-utils zstd
+BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
 PREFIX ?= /usr/local
@@ -91,6 +93,9 @@ test-deps: | $(BUILD)/.dir
 demo-deps: | $(BUILD)/.dir
 	$(call install_missing,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 
+bench-deps: | $(BUILD)/.dir
+	$(call install_missing,$(BUILD_PACKAGES) $(BENCH_PACKAGES))
+
 $(BUILD)/.dir:
 	@mkdir -p $(BUILD) && touch $@
 
@@ -105,6 +110,10 @@ check: test-deps
 check-long: test-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
 	@SEED=$(or $(SEED),1000) N=$(or $(N),2000) TEST_LIMIT=86400 tests/run tests/cli/80-random-stacks.sh
+
+bench: bench-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@tests/bench/bench.py --snapdrv $(BUILD)/snapdrv $(BENCH_ARGS)
 
 lint: test-deps
 	@tests/lint.sh
@@ -125,4 +134,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build units deps test-deps demo-deps demo check check-long lint check-asan install clean
+.PHONY: all build units deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan install clean

@@ -165,5 +165,6 @@ void cmd_umount(struct cli *cli);
 void cmd_ls(struct cli *cli);
 void cmd_rm(struct cli *cli);
 void cmd_info(struct cli *cli);
+void cmd_bench(struct cli *cli);
 
 #endif

@@ -30,6 +30,8 @@ static const struct command commands[] = {
 	{"ls", cmd_ls, "[NAME...]", "List the containers", "Containers"},
 	{"rm", cmd_rm, "NAME...", "Remove containers and what was written in them", "Containers"},
 	{"info", cmd_info, "", "Describe the store and what this machine can do", "Store"},
+	{"bench", cmd_bench, "SOURCE",
+	 "Measure how fast an image is set up on different filesystems", "Store"},
 	{"help", cmd_help, "[COMMAND]", "Show the commands, or the options of one", "Help"},
 	{0},
 };

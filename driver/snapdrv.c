@@ -11,6 +11,8 @@
 #include "image/container.h"
 #include "image/images.h"
 #include "image/load.h"
+#include "image/times.h"
+#include "kernel/scratch.h"
 #include "snapshot/info.h"
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -20,10 +22,21 @@ struct snapdrv_store {
 	struct graph graph;
 };
 
+struct snapdrv_scratch {
+	struct scratch scratch;
+};
+
 /* Inside the library every error is filled; a caller's may be NULL. */
 static struct snapdrv_error *or_own(struct snapdrv_error *err, struct snapdrv_error *own)
 {
 	return err ? err : own;
+}
+
+static int need_root(const char *what, struct snapdrv_error *err)
+{
+	return geteuid() ? fail(err, SNAPDRV_FAILED, EPERM,
+				"%s: mounting needs root: run it as root or with sudo", what)
+			 : 0;
 }
 
 static const char *setting(const char *given, const char *variable, const char *otherwise)
@@ -41,9 +54,9 @@ PUBLIC int snapdrv_open(const char *root, const char *driver, struct snapdrv_sto
 	int ret;
 
 	err = or_own(err, &own);
-	if (geteuid())
-		return fail(err, SNAPDRV_FAILED, EPERM,
-			    "store: mounting needs root: run it as root or with sudo");
+	ret = need_root("store", err);
+	if (ret)
+		return ret;
 	store = calloc(1, sizeof(*store));
 	if (!store)
 		return fail_memory(err);
@@ -97,6 +110,11 @@ PUBLIC int snapdrv_load_fd(struct snapdrv_store *store, int fd,
 PUBLIC void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count)
 {
 	image_loaded_free(loaded, count);
+}
+
+PUBLIC void snapdrv_load_times_done(struct snapdrv_load_times *times)
+{
+	load_times_done(times);
 }
 
 PUBLIC int snapdrv_import_fd(struct snapdrv_store *store, int fd, const char *ref,
@@ -230,4 +248,65 @@ PUBLIC int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_in
 PUBLIC void snapdrv_info_done(struct snapdrv_info *info)
 {
 	graph_info_done(info);
+}
+
+PUBLIC const char *const *snapdrv_scratch_filesystems(void)
+{
+	return scratch_filesystems();
+}
+
+PUBLIC int snapdrv_scratch_make(const struct snapdrv_scratch_options *options,
+				struct snapdrv_scratch **ret_scratch, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+	struct snapdrv_scratch *scratch;
+	int ret;
+
+	err = or_own(err, &own);
+	if (!options->filesystem == !options->dir)
+		return fail(err, SNAPDRV_USAGE, EINVAL,
+			    "scratch: either a filesystem or a directory");
+	ret = need_root("scratch", err);
+	if (ret)
+		return ret;
+	scratch = calloc(1, sizeof(*scratch));
+	if (!scratch)
+		return fail_memory(err);
+	ret = scratch_make(options, &scratch->scratch, err);
+	if (ret) {
+		free(scratch);
+		return ret;
+	}
+	*ret_scratch = scratch;
+	return 0;
+}
+
+PUBLIC const char *snapdrv_scratch_path(const struct snapdrv_scratch *scratch)
+{
+	return scratch->scratch.path;
+}
+
+PUBLIC const char *snapdrv_scratch_filesystem(const struct snapdrv_scratch *scratch)
+{
+	return scratch->scratch.filesystem.text;
+}
+
+PUBLIC int snapdrv_scratch_cool(struct snapdrv_scratch *scratch, int *ret_is_cold,
+				struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return scratch_cool(&scratch->scratch, ret_is_cold, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_scratch_drop(struct snapdrv_scratch *scratch, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+	int ret;
+
+	if (!scratch)
+		return 0;
+	ret = scratch_drop(&scratch->scratch, or_own(err, &own));
+	free(scratch);
+	return ret;
 }

@@ -112,6 +112,36 @@ struct snapdrv_progress {
 };
 
 /**
+ * struct snapdrv_layer_time - how long one layer took; times on the monotonic clock.
+ * @diff_id:  its DiffID, "sha256:" and 64 hex digits.
+ * @entries:  of its tar. @bytes: of the regular files in it.
+ * @start_ns, @end_ns: when its unpacking began and ended, reading and hashing included; both 0 when the
+ *            store had it, or another layer of the image has the same tree. Those of several layers
+ *            overlap where they are unpacked side by side.
+ */
+struct snapdrv_layer_time {
+	char *diff_id;
+	uint64_t entries;
+	uint64_t bytes;
+	int64_t start_ns;
+	int64_t end_ns;
+};
+
+/**
+ * struct snapdrv_load_times - how long the parts of a load took.
+ * @layers:  @n_layers of them, the lowest first.
+ * @sync_ns: waiting for the disk, after the last layer.
+ */
+struct snapdrv_load_times {
+	struct snapdrv_layer_time *layers;
+	size_t n_layers;
+	int64_t sync_ns;
+};
+
+/** snapdrv_load_times_done() - free what is in @times. */
+void snapdrv_load_times_done(struct snapdrv_load_times *times);
+
+/**
  * struct snapdrv_load_options - how to load; all zero is a good start.
  * @ref:         the name to give to the image instead of its own, or NULL.
  * @platform:    OS/ARCH[/VARIANT] to choose from an index, or NULL for this machine's.
@@ -121,6 +151,7 @@ struct snapdrv_progress {
  * @max_ratio:   most uncompressed bytes for a compressed one, past the first GiB, 0 for 1100.
  * @progress:    called while it works, from any thread but never from two at once; or NULL.
  * @progress_arg: its argument.
+ * @times:       written when snapdrv_load() succeeds, for snapdrv_load_times_done(); or NULL.
  */
 struct snapdrv_load_options {
 	const char *ref;
@@ -131,6 +162,7 @@ struct snapdrv_load_options {
 	uint64_t max_ratio;
 	void (*progress)(void *arg, const struct snapdrv_progress *progress);
 	void *progress_arg;
+	struct snapdrv_load_times *times;
 };
 
 /**
@@ -419,6 +451,72 @@ int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_info,
 
 /** snapdrv_info_done() - free what is in @info. */
 void snapdrv_info_done(struct snapdrv_info *info);
+
+/* ---- measuring ---------------------------------------------------------------------------- */
+
+/**
+ * struct snapdrv_scratch_options - where to measure; one of @filesystem and @dir is given.
+ * @filesystem: one of snapdrv_scratch_filesystems(), to be made; or NULL.
+ * @mkfs_args:  @n_mkfs_args more words for its mkfs.
+ * @size:       of the filesystem; 0 for 8 GiB, or on tmpfs half of the memory. It takes what is in it.
+ * @dir:        a directory in which one is to be made, on the filesystem that is there; or NULL.
+ */
+struct snapdrv_scratch_options {
+	const char *filesystem;
+	const char *const *mkfs_args;
+	size_t n_mkfs_args;
+	uint64_t size;
+	const char *dir;
+};
+
+/** struct snapdrv_scratch - an empty filesystem or directory to measure in, of which nothing stays. */
+struct snapdrv_scratch;
+
+/** snapdrv_scratch_filesystems() - the names of those that can be made; ends in NULL. Borrowed. */
+const char *const *snapdrv_scratch_filesystems(void);
+
+/**
+ * snapdrv_scratch_make() - make one; a thread has one filesystem at a time.
+ * @options: Borrowed.
+ * @ret_scratch: for snapdrv_scratch_drop().
+ *
+ * The calling thread, and those that it starts afterwards, go into a mount namespace of their own and stay
+ * there: what they mount, containers too, is seen by nobody else and ends with them. The filesystem is
+ * on a loop device over a sparse file without a name in $TMPDIR (or /var/tmp), by `mkfs` from PATH.
+ * Killed at any point, the process leaves neither mount, loop device nor file; only with @dir may files
+ * stay.
+ *
+ * Return: 0, or a negative errno value: USAGE (unknown filesystem), MISSING (its mkfs is not installed,
+ * this kernel does not have it, or there is no such directory), FAILED (mkfs refused; no root rights).
+ */
+int snapdrv_scratch_make(const struct snapdrv_scratch_options *options,
+			 struct snapdrv_scratch **ret_scratch, struct snapdrv_error *err);
+
+/** snapdrv_scratch_path() - absolute path of the directory. Borrowed from @scratch. */
+const char *snapdrv_scratch_path(const struct snapdrv_scratch *scratch);
+
+/** snapdrv_scratch_filesystem() - "ext4", ...: what the directory is on. Borrowed from @scratch. */
+const char *snapdrv_scratch_filesystem(const struct snapdrv_scratch *scratch);
+
+/**
+ * snapdrv_scratch_cool() - make the kernel forget what it has cached of it.
+ * @scratch: nothing in it is open or mounted. Borrowed.
+ * @ret_is_cold: 1, or 0 where that cannot be: a tmpfs, or no permission.
+ *
+ * The filesystem is unmounted and mounted again. With a directory of another filesystem, all caches of
+ * the machine are dropped.
+ *
+ * Return: 0, or a negative errno value: FAILED (in use, ...).
+ */
+int snapdrv_scratch_cool(struct snapdrv_scratch *scratch, int *ret_is_cold,
+			 struct snapdrv_error *err);
+
+/**
+ * snapdrv_scratch_drop() - remove it, with all that is in it and mounted in it. Takes NULL.
+ *
+ * Return: 0, or the first failure; @scratch is gone in any case.
+ */
+int snapdrv_scratch_drop(struct snapdrv_scratch *scratch, struct snapdrv_error *err);
 
 #ifdef __cplusplus
 }

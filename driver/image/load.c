@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "image/bring.h"
 #include "image/reference.h"
+#include "image/times.h"
 #include "store/content.h"
 
 #define TRIES_MAX 10
@@ -65,8 +66,11 @@ int bring_in_images(struct units *units, struct source *source, struct snapdrv_e
 			continue;
 		if (!ret)
 			ret = write_documents(intake, units->plans, err);
-		if (!ret && !(intake->options->flags & SNAPDRV_NO_SYNC))
+		if (!ret && !(intake->options->flags & SNAPDRV_NO_SYNC)) {
+			intake->sync_ns = -times_now_ns();
 			ret = store_sync(&intake->graph->store, err);
+			intake->sync_ns += times_now_ns();
+		}
 		if (!ret)
 			ret = units_commit(units, err);
 	}
@@ -165,5 +169,12 @@ int image_load(struct graph *graph, const char *path, int fd,
 	ret = units_make(&intake, &plans, &units, err);
 	if (!ret)
 		ret = bring_in_images(&units, source, err);
-	return ret ? ret : list_loaded(&plans, ret_loaded, ret_count, err);
+	if (!ret && intake.options->times)
+		ret = load_times_list(&units, intake.options->times, err);
+	if (ret)
+		return ret;
+	ret = list_loaded(&plans, ret_loaded, ret_count, err);
+	if (ret && intake.options->times)
+		load_times_done(intake.options->times);
+	return ret;
 }

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "image/times.h"
 #include "store/content.h"
 
 #define ENTRIES_MAX 10000000ull
@@ -89,6 +90,7 @@ static int make_tree(void *arg, int *ret_fd, struct snapdrv_error *err)
 	cleanup_stack struct tree_stack stack = {0};
 	int ret = tree->parents.wait ? tree->parents.wait(tree->parents.arg, &stack, err) : 0;
 
+	tree->staged->start_ns = times_now_ns();
 	if (!ret)
 		ret = draft_make(graph, TREE_LAYER, &stack, &tree->staged->draft, err);
 	if (ret)
@@ -125,6 +127,7 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 			close(tree.fd);
 		return ret;
 	}
+	staged->end_ns = times_now_ns();
 	staged->is_unpacked = 1;
 	staged->needs_lower = tree_writer_needs_lower(staged->result.writer);
 	staged->tree_fd = tree.fd;

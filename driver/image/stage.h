@@ -15,6 +15,7 @@ struct intake {
 	const struct snapdrv_load_options *options; /* never NULL */
 	struct unpack_limits limits;
 	pthread_mutex_t progress_lock;
+	int64_t sync_ns; /* waiting for the disk took so long */
 };
 
 /** intake_init() - @options may be NULL. */
@@ -33,7 +34,8 @@ struct staged {
 	int needs_lower;	     /* there is something to bind, or was */
 	int is_tied;		     /* bound in a way that fits only these lower layers */
 	int has_blob;
-	struct store_name blob; /* its file in the session */
+	struct store_name blob;	  /* its file in the session */
+	int64_t start_ns, end_ns; /* of unpacking it, on the monotonic clock */
 };
 
 void staged_drop(struct intake *intake, struct staged *staged);

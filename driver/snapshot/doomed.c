@@ -28,16 +28,24 @@ void doomed_done(struct doomed *doomed)
 	*doomed = (struct doomed){0};
 }
 
-static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct snapdrv_error *err)
+static int add_tree(struct doomed *doomed, const struct tree_record *tree,
+		    struct snapdrv_error *err)
 {
 	struct tree_record *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));
 
 	if (!trees)
 		return fail_memory(err);
 	doomed->trees = trees;
-	trees[doomed->count++] = (struct tree_record){.id = snapshot->tree,
-						      .is_active = snapshot->kind != TREE_LAYER};
+	trees[doomed->count++] = *tree;
 	return 0;
+}
+
+static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct snapdrv_error *err)
+{
+	const struct tree_record tree = {.id = snapshot->tree,
+					 .is_active = snapshot->kind != TREE_LAYER};
+
+	return add_tree(doomed, &tree, err);
 }
 
 int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
@@ -86,15 +94,10 @@ int snapshot_mark_removed(struct graph *graph, int64_t id, struct doomed *doomed
 
 static int take_over(struct doomed *all, const struct doomed *doomed, struct snapdrv_error *err)
 {
-	struct tree_record *trees =
-		reallocarray(all->trees, all->count + doomed->count + 1, sizeof(*trees));
 	int ret = 0;
 
-	if (!trees)
-		return fail_memory(err);
-	all->trees = trees;
-	for (size_t i = 0; i < doomed->count; i++)
-		trees[all->count++] = doomed->trees[i];
+	for (size_t i = 0; i < doomed->count && !ret; i++)
+		ret = add_tree(all, &doomed->trees[i], err);
 	for (size_t i = 0; i < doomed->blobs.count && !ret; i++)
 		ret = strings_add(&all->blobs, doomed->blobs.items[i], err);
 	for (size_t i = 0; i < doomed->n_removed && !ret; i++)
