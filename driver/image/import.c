@@ -134,6 +134,7 @@ int image_import(struct graph *graph, int fd, const char *ref, const char *const
 	cleanup_plans struct plans plans = {0};
 	cleanup_json json_t *config = json_object();
 	cleanup_free char *reference = NULL;
+	cleanup_writeback struct writeback writeback = {0};
 	struct platform platform;
 	struct intake intake;
 	struct import import = {.intake = &intake, .fd = fd};
@@ -150,6 +151,7 @@ int image_import(struct graph *graph, int fd, const char *ref, const char *const
 	ret = store_session(&graph->store, err);
 	if (ret < 0)
 		return ret;
+	intake_write_back(&intake, &writeback);
 	ret = run_threads(1, run_import, &import, err);
 	if (!ret && import.ret)
 		ret = fail(err, import.err.code, import.err.errnum, "image %s: %s", reference,

@@ -68,6 +68,8 @@ int bring_in_images(struct units *units, struct source *source, struct snapdrv_e
 			ret = write_documents(intake, units->plans, err);
 		if (!ret && !(intake->options->flags & SNAPDRV_NO_SYNC)) {
 			intake->sync_ns = -times_now_ns();
+			if (intake->writeback)
+				writeback_stop(intake->writeback);
 			ret = store_sync(&intake->graph->store, err);
 			intake->sync_ns += times_now_ns();
 		}
@@ -150,6 +152,7 @@ int image_load(struct graph *graph, const char *path, int fd,
 	cleanup_plans struct plans plans = {0};
 	cleanup_units struct units units = {0};
 	const char *label = path ? path : "standard input";
+	cleanup_writeback struct writeback writeback = {0};
 	struct platform platform;
 	struct intake intake;
 	int ret;
@@ -161,6 +164,7 @@ int image_load(struct graph *graph, const char *path, int fd,
 	ret = store_session(&graph->store, err);
 	if (ret < 0)
 		return ret;
+	intake_write_back(&intake, &writeback);
 	ret = source_open(&intake, path, fd, &source, err);
 	if (!ret)
 		ret = plan_source(source, &platform, intake.options->ref, &plans, err);

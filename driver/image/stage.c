@@ -29,6 +29,14 @@ void intake_init(struct intake *intake, struct graph *graph,
 	pthread_mutex_init(&intake->progress_lock, NULL);
 }
 
+void intake_write_back(struct intake *intake, struct writeback *writeback)
+{
+	if (intake->options->flags & SNAPDRV_NO_SYNC)
+		return;
+	writeback_start(&intake->graph->store, writeback);
+	intake->writeback = writeback;
+}
+
 int intake_keeps_blobs(const struct intake *intake)
 {
 	return !(intake->options->flags & SNAPDRV_DISCARD_BLOBS);

@@ -8,6 +8,7 @@
 
 #include "layer/unpack.h"
 #include "snapshot/graph.h"
+#include "store/writeback.h"
 
 /** struct intake - what all layers of one load or import share. */
 struct intake {
@@ -15,12 +16,16 @@ struct intake {
 	const struct snapdrv_load_options *options; /* never NULL */
 	struct unpack_limits limits;
 	pthread_mutex_t progress_lock;
-	int64_t sync_ns; /* waiting for the disk took so long */
+	struct writeback *writeback; /* to be stopped before the sync; or NULL */
+	int64_t sync_ns;	     /* waiting for the disk took so long */
 };
 
 /** intake_init() - @options may be NULL. */
 void intake_init(struct intake *intake, struct graph *graph,
 		 const struct snapdrv_load_options *options);
+
+/** intake_write_back() - keep the disk busy from now on, if what comes in is to be synced. */
+void intake_write_back(struct intake *intake, struct writeback *writeback);
 
 /** intake_keeps_blobs() - whether compressed layers are kept. */
 int intake_keeps_blobs(const struct intake *intake);
