@@ -186,8 +186,3 @@ int file_sync_dir(int fd, struct snapdrv_error *err)
 {
 	return fsync(fd) ? fail_errno(err, "sync a directory") : 0;
 }
-
-void file_start_writeback(int fd, uint64_t offset, uint64_t size)
-{
-	sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
-}

@@ -79,7 +79,4 @@ int file_sync_all(int fd, struct snapdrv_error *err);
 /** file_sync_dir() - fsync(2) of a directory: the names in it are on disk. */
 int file_sync_dir(int fd, struct snapdrv_error *err);
 
-/** file_start_writeback() - ask for a range's dirty pages to be written, without waiting. */
-void file_start_writeback(int fd, uint64_t offset, uint64_t size);
-
 #endif

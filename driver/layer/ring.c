@@ -78,23 +78,35 @@ void ring_stop(struct ring *ring)
 	set_and_wake(ring, &ring->stopped);
 }
 
-const unsigned char *ring_next(struct ring *ring, int reader, int first, size_t *ret_size)
+const unsigned char *ring_next(struct ring *ring, int reader, size_t *ret_size)
 {
 	const unsigned char *data = NULL;
 	unsigned long at;
 
 	pthread_mutex_lock(&ring->lock);
-	if (!first) {
-		ring->passed[reader]++;
-		pthread_cond_broadcast(&ring->changed);
-	}
-	at = ring->passed[reader];
+	at = ring->taken[reader];
 	while (!ring->stopped && !ring->ended && ring->filled == at)
 		pthread_cond_wait(&ring->changed, &ring->lock);
 	if (!ring->stopped && ring->filled > at) {
 		*ret_size = ring->sizes[at % RING_BUFFERS];
 		data = ring->memory + at % RING_BUFFERS * RING_BUFFER_SIZE;
+		ring->taken[reader]++;
 	}
 	pthread_mutex_unlock(&ring->lock);
 	return data;
+}
+
+void ring_pass(struct ring *ring, int reader)
+{
+	pthread_mutex_lock(&ring->lock);
+	ring->passed[reader]++;
+	pthread_cond_broadcast(&ring->changed);
+	pthread_mutex_unlock(&ring->lock);
+}
+
+int ring_holds(const struct ring *ring, const void *data)
+{
+	const unsigned char *at = data;
+
+	return at >= ring->memory && at < ring->memory + (size_t)RING_BUFFERS * RING_BUFFER_SIZE;
 }

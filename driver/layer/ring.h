@@ -21,7 +21,8 @@ struct ring {
 	unsigned char *memory; /* RING_BUFFERS * RING_BUFFER_SIZE */
 	size_t sizes[RING_BUFFERS];
 	unsigned long filled;		    /* buffers filled so far */
-	unsigned long passed[RING_READERS]; /* buffers that each reader is past */
+	unsigned long taken[RING_READERS];  /* buffers that each reader was given */
+	unsigned long passed[RING_READERS]; /* buffers that it is done with */
 	int n_readers;
 	int ended;   /* nothing more will be filled */
 	int stopped; /* a reader or the writer failed: all give up */
@@ -40,11 +41,16 @@ void ring_put(struct ring *ring, size_t size);
 void ring_end(struct ring *ring);
 
 /**
- * ring_next() - done with the buffer before, wait for the next one.
- * @first: 1 on a reader's first call.
- * Return: its bytes, or NULL at the end or when stopped.
+ * ring_next() - wait for the next buffer.
+ * Return: its bytes, which stay until ring_pass(), or NULL at the end or when stopped.
  */
-const unsigned char *ring_next(struct ring *ring, int reader, int first, size_t *ret_size);
+const unsigned char *ring_next(struct ring *ring, int reader, size_t *ret_size);
+
+/** ring_pass() - a reader is done with the oldest buffer that it was given. In any thread. */
+void ring_pass(struct ring *ring, int reader);
+
+/** ring_holds() - whether bytes lie in the ring. */
+int ring_holds(const struct ring *ring, const void *data);
 
 /** ring_stop() - something failed: let everybody go. */
 void ring_stop(struct ring *ring);

@@ -3,7 +3,7 @@
  * The writer of trees.
  *
  *   directory  mkdirat                 setuid and setgid bits, default ACL and mtime at the end
- *   file       openat(O_EXCL), pwrite, fchown, fchmod, fsetxattr, futimens, close
+ *   file       openat(O_EXCL); pwrite, ftruncate, fchown, fchmod, futimens, close by the finisher
  *   whiteout   mknodat(0:0), or trusted.overlay.opaque on a directory of this layer
  *
  * Calls that would set what is so already are left out: this is the hot path of a load.
@@ -26,7 +26,6 @@
 #include "layer/carry.h"
 
 #define SPECIAL_BITS (S_ISUID | S_ISGID)
-#define WRITEBACK_SIZE (8u << 20) /* files from here on are written back while they are made */
 static const char default_acl[] = "system.posix_acl_default";
 
 static struct tree_writer *writer_of(struct tree_sink *sink)
@@ -207,6 +206,7 @@ static int write_file(struct tree_sink *sink, const char *path,
 		return fd;
 	writer->file_fd = fd;
 	writer->file = attributes;
+	writer->file_path = path;
 	writer->file_written = 0;
 	return writer->carries_out ? carry_give(writer, dir, name, err) : 0;
 }
@@ -215,58 +215,54 @@ static int write_data(struct tree_sink *sink, const void *data, size_t size, uin
 		      struct snapdrv_error *err)
 {
 	struct tree_writer *writer = writer_of(sink);
-	const char *from = data;
 
 	if (writer->file_fd < 0)
 		return 0; /* the entry was left out */
 	if (offset > writer->file->size || size > writer->file->size - offset)
 		return refuse(err, "data past the size of the file");
-	while (size) {
-		ssize_t written = pwrite(writer->file_fd, from, size, (off_t)offset);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return fail_errno(err, "write the file");
-		from += written;
-		size -= (size_t)written;
-		offset += (uint64_t)written;
-	}
-	if (offset > writer->file_written)
-		writer->file_written = offset;
-	if (writer->file->size >= WRITEBACK_SIZE)
-		file_start_writeback(writer->file_fd, 0, 0);
-	return 0;
+	if (offset + size > writer->file_written)
+		writer->file_written = offset + size;
+	if (finisher_holds(writer->finisher, data))
+		return finisher_fill(writer->finisher, writer->file_fd, writer->file_path, data,
+				     size, offset, err);
+	return file_fill(writer->file_fd, data, size, offset, err);
 }
 
-/* After the data: write(2) takes file capabilities away, and chown(2) setuid and setgid. */
+/* File capabilities go with a write(2) or chown(2) that comes after them. */
+static int end_with_xattrs(struct tree_writer *writer, int fd, const struct file_ending *ending,
+			   struct snapdrv_error *err)
+{
+	const struct sink_attributes *file = writer->file;
+	int ret = finisher_wait(writer->finisher, err);
+
+	if (!ret)
+		ret = file_own(fd, ending, err);
+	for (size_t i = 0; i < file->n_xattrs && !ret; i++) {
+		const struct sink_xattr *xattr = &file->xattrs[i];
+
+		ret = xattr_set(fd, NULL, xattr->name, xattr->value, xattr->size, err);
+	}
+	return ret ? ret : file_date(fd, ending, err);
+}
+
 static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
 {
 	struct tree_writer *writer = writer_of(sink);
 	const struct sink_attributes *file = writer->file;
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
 	cleanup_fd int fd = steal_fd(&writer->file_fd);
+	struct file_ending ending;
 
 	if (fd < 0)
 		return 0; /* the entry was left out */
-	times[1] = file->mtime;
-	if (writer->file_written < file->size && ftruncate(fd, (off_t)file->size)) {
-		if (errno == EFBIG)
-			return refuse(err, "larger than any file of this filesystem");
-		return fail_errno(err, "set the size of the file");
-	}
-	if ((file->uid || file->gid) && fchown(fd, file->uid, file->gid))
-		return fail_errno(err, "set the owner");
-	if (file->mode & SPECIAL_BITS && fchmod(fd, file->mode & 07777))
-		return fail_errno(err, "set the mode");
-	for (size_t i = 0; i < file->n_xattrs; i++) {
-		const struct sink_xattr *xattr = &file->xattrs[i];
-		int ret = xattr_set(fd, NULL, xattr->name, xattr->value, xattr->size, err);
-
-		if (ret)
-			return ret;
-	}
-	return futimens(fd, times) ? fail_errno(err, "set the times") : 0;
+	ending = (struct file_ending){.mode = file->mode,
+				      .uid = file->uid,
+				      .gid = file->gid,
+				      .size = file->size,
+				      .written = writer->file_written,
+				      .mtime = file->mtime};
+	if (file->n_xattrs)
+		return end_with_xattrs(writer, fd, &ending, err);
+	return finisher_close(writer->finisher, steal_fd(&fd), writer->file_path, &ending, err);
 }
 
 int tree_place(struct tree_writer *writer, const char *path, struct node **ret_dir,
@@ -399,8 +395,8 @@ static const struct tree_sink_ops ops = {
 	.opaque = sink_opaque,
 };
 
-int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct tree_writer **ret_writer,
-		    struct snapdrv_error *err)
+int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct finisher *finisher,
+		    struct tree_writer **ret_writer, struct snapdrv_error *err)
 {
 	struct tree_writer *writer = calloc(1, sizeof(*writer));
 	int ret;
@@ -409,6 +405,7 @@ int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct tree_writ
 		return fail_memory(err);
 	writer->sink.ops = &ops;
 	writer->lower_fd = lower_fd;
+	writer->finisher = finisher;
 	writer->file_fd = -1;
 	writer->carries_out = carries_out;
 	ret = node_table_init(&writer->nodes, root_fd, err);

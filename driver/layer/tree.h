@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "layer/finish.h"
 #include "layer/sink.h"
 #include "snapdrv.h"
 
@@ -30,11 +31,12 @@ struct tree_writer;
  * @carries_out: the directory holds the lower layers' tree, and deletions are carried out in it. There is
  *            nothing to bind then. Otherwise it is empty, and deletions are marked.
  * @lower_fd: the merged lower layers, when they are to be in view from the start; -1 otherwise. Borrowed.
+ * @finisher: fills and ends plain files; finisher_wait() comes before tree_writer_end(). Borrowed.
  *
  * The process's umask is taken as it is: the writing thread has one of its own (tree_writer_thread()).
  */
-int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct tree_writer **ret_writer,
-		    struct snapdrv_error *err);
+int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct finisher *finisher,
+		    struct tree_writer **ret_writer, struct snapdrv_error *err);
 
 /** tree_writer_sink() - where to send the entries. */
 struct tree_sink *tree_writer_sink(struct tree_writer *writer);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unpacking a layer: three threads around a ring of buffers. */
+/* Unpacking a layer: four threads around a ring of buffers. */
 #include "layer/unpack.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "kernel/file.h"
 #include "layer/apply.h"
+#include "layer/finish.h"
 #include "layer/inflate.h"
 #include "layer/ring.h"
 
@@ -35,6 +36,7 @@ struct pipeline {
 	uint64_t made;	   /* bytes of plain stream */
 	int input_ret;
 	struct snapdrv_error input_error;
+	struct finisher *finisher;
 	int first; /* the tree has not read from the ring yet */
 };
 
@@ -141,8 +143,10 @@ static void *hash_thread(void *arg)
 	const unsigned char *data;
 	size_t size;
 
-	for (int first = 1; (data = ring_next(&line->ring, READER_HASH, first, &size)); first = 0)
+	while ((data = ring_next(&line->ring, READER_HASH, &size))) {
 		hasher_update(line->diff_hasher, data, size);
+		ring_pass(&line->ring, READER_HASH);
+	}
 	return NULL;
 }
 
@@ -152,7 +156,9 @@ static la_ssize_t next_tar_bytes(struct archive *archive, void *context, const v
 	size_t size = 0;
 
 	(void)archive;
-	*ret_data = ring_next(&line->ring, READER_TREE, line->first, &size);
+	if (!line->first)
+		finisher_pass(line->finisher);
+	*ret_data = ring_next(&line->ring, READER_TREE, &size);
 	line->first = 0;
 	return (la_ssize_t)size;
 }
@@ -163,17 +169,20 @@ static int run_tree(struct pipeline *line, struct tree_writer **ret_writer,
 	const struct unpack_request *request = line->request;
 	cleanup_writer struct tree_writer *writer = NULL;
 	const void *data;
-	int tree_fd, ret = request->open_tree(request->open_tree_arg, &tree_fd, err);
+	int tree_fd, failed, ret = request->open_tree(request->open_tree_arg, &tree_fd, err);
 
 	if (!ret)
-		ret = tree_writer_new(tree_fd, request->carries_out, request->lower_fd, &writer,
-				      err);
+		ret = tree_writer_new(tree_fd, request->carries_out, request->lower_fd,
+				      line->finisher, &writer, err);
 	if (!ret)
 		ret = apply_tar(tree_writer_sink(writer), next_tar_bytes, line,
 				request->limits.entries, ret_count, err);
 	/* Whatever stands behind the end-of-archive mark is for the hash alone. */
 	while (!ret && next_tar_bytes(NULL, line, &data) > 0)
 		;
+	/* What failed beside is why the rest did. */
+	failed = finisher_wait(line->finisher, err);
+	ret = failed ? failed : ret;
 	if (!ret)
 		ret = tree_writer_end(writer, err);
 	if (!ret)
@@ -181,13 +190,16 @@ static int run_tree(struct pipeline *line, struct tree_writer **ret_writer,
 	return ret;
 }
 
-/* Run the three; the calling thread is the one that writes the tree. */
+/* Run them; the calling thread is the one that makes the tree. */
 static int run(struct pipeline *line, struct tree_writer **ret_writer,
 	       struct apply_count *ret_count, struct snapdrv_error *err)
 {
 	pthread_t input, hash;
 	int ret;
 
+	ret = finisher_new(&line->ring, READER_TREE, &line->finisher, err);
+	if (ret)
+		return ret;
 	ret = pthread_create(&input, NULL, input_thread, line);
 	if (ret)
 		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
@@ -273,6 +285,7 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 	if (ret)
 		return ret;
 	ret = run(&line, &writer, &count, err);
+	finisher_free(line.finisher);
 	ring_done(&line.ring);
 	if (ret)
 		return ret;

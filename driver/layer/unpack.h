@@ -4,7 +4,8 @@
  *
  *   input thread    read -> [copy] -> SHA-256 of the blob -> inflate -> ring
  *   hash thread     ring -> SHA-256 of the plain stream (the DiffID)
- *   calling thread  ring -> tar -> tree
+ *   calling thread  ring -> tar -> names of the tree
+ *   finisher        ring -> contents and attributes of the files
  */
 #ifndef LAYER_UNPACK_H
 #define LAYER_UNPACK_H

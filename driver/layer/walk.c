@@ -169,6 +169,12 @@ static int look_below(struct walk *walk, const char *name, struct snapdrv_error 
 	return ret ? ret : 1;
 }
 
+static void want(struct node *node)
+{
+	for (; node && !(node->flags & NODE_WANTED); node = node->parent)
+		node->flags |= NODE_WANTED;
+}
+
 static int make_missing(struct walk *walk, int fd, const char *name, int is_whiteout,
 			struct snapdrv_error *err)
 {
@@ -182,6 +188,9 @@ static int make_missing(struct walk *walk, int fd, const char *name, int is_whit
 	if (!node)
 		return -ENOMEM;
 	walk->at = node;
+	/* The way may lead out of it again, through a `..` of a symlink. */
+	if (walk->purpose == WALK_MAKE)
+		want(node);
 	if (walk->writer->carries_out)
 		node->flags |= NODE_COVERED;
 	/* The whiteout is gone: the directory has to hide what it hid. */
@@ -263,12 +272,6 @@ static int go(struct walk *walk, struct snapdrv_error *err)
 		}
 	}
 	return ret < 0 ? ret : 1;
-}
-
-static void want(struct node *node)
-{
-	for (; node && !(node->flags & NODE_WANTED); node = node->parent)
-		node->flags |= NODE_WANTED;
 }
 
 int walk_parent(struct tree_writer *writer, const char *path, enum walk_purpose purpose,

@@ -38,7 +38,9 @@ struct tree_writer {
 	size_t recent_length;
 	int file_fd;			    /* of the regular file that is being written, or -1 */
 	const struct sink_attributes *file; /* its attributes; borrowed until its end */
-	uint64_t file_written;		    /* the end of what was written so far */
+	const char *file_path;		    /* likewise */
+	struct finisher *finisher;
+	uint64_t file_written; /* the end of what was written so far */
 	struct pending_link *links;
 	size_t n_links;
 	int is_doubtful; /* the last refusal may be due to the lower layers being out of view */
