@@ -715,6 +715,10 @@ def umoci_tree(stack, work):
     os.makedirs(work)
     write_stack(stack, work + "/layout", "random")
     done = run("umoci", "raw", "unpack", "--image", work + "/layout:random", work + "/rootfs")
+    # On the way of a mark (.wh.) umoci follows symlinks, and gives up where they lead in a circle. The spec has a
+    # whiteout "apply to resources in lower/parent layers": where the way leads nowhere it hides nothing.
+    if re.search(r"entry: \S*\.wh\.\S*: sanitise symlinks in root: .*: too many levels", done.stderr):
+        return ""
     if done.returncode:
         return f"exit {done.returncode}: {done.stderr.strip()}"
     root = model_of(stack)
@@ -744,22 +748,7 @@ def umoci_cannot(stack):
     # design: skipped.
     if any(entry["name"].endswith(".wh..wh.plnk/123.456") for layer in stack for entry in layer["entries"]):
         return "aufs's links"
-    # On the way of a mark it follows symlinks, and gives up where they lead nowhere or in a circle. The spec asks
-    # for a whiteout's effect "only to resources in lower/parent layers"; where there is nothing, nothing is hidden.
-    links = {entry["name"] for layer in stack for entry in layer["entries"] if entry["op"] in ("symlink", "link")}
-    if any(is_mark(entry) and any(prefix in links for prefix in prefixes(entry["name"]))
-           for layer in stack for entry in layer["entries"]):
-        return "marks through symlinks"
     return None
-
-
-def is_mark(entry):
-    return entry["op"] in ("whiteout", "opaque", "skipped")
-
-
-def prefixes(name):
-    """The directories on a name's way: a, a/b of a/b/c."""
-    return [name[:at] for at, letter in enumerate(name) if letter == "/"]
 
 
 def check_umoci(first, count, work):
