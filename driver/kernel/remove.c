@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removing whole trees. Depth is no limit: a directory that lies too deep is first moved up beside the
- * tree's top, so that only DEPTH_MAX descriptors are open at once.
+ * Removing whole trees.
  *
- *   small   one thread, until SMALL_MAX entries are gone
- *   big     the directories down to WIDE_DEPTH are listed; two threads take them one by one and remove
- *           what is in them; one thread removes what is left
+ *   directory  unlinkat(2) of what is none in it; those in it are put on a stack, the last one is taken
+ *              next; rmdir by whoever removes the last one in it
+ *
+ * A second thread takes from the stack too once a tree turns out to be big. A directory is open while
+ * something is in it, so that no name is resolved twice; one that lies too deep is first moved up into the
+ * tree's top: some dozens of descriptors do for any depth.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,226 +21,265 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/subvolume.h"
 
 #define DEPTH_MAX 32
-#define SMALL_MAX 2000
-#define WIDE_DEPTH 3
+#define SMALL_MAX 1000 /* entries that one thread removes faster than another one starts */
+
+struct dir {
+	struct dir *parent; /* NULL for the top */
+	struct dir *next;   /* on the stack */
+	DIR *stream;	    /* while it is open */
+	unsigned pending;   /* directories in it, and 1 while it is read itself */
+	unsigned depth;
+	int is_read_again;
+	char name[];
+};
 
 struct removal {
-	int top_fd;	     /* where too deep directories go */
-	unsigned long moved; /* how many went there: names them */
-	int number;	     /* of the thread: likewise */
-	unsigned long
-		left; /* entries to be removed before it is given up as a big one; 0 for no end */
-	int is_big;
-	int files_only; /* directories stay */
-	dev_t device;	/* on btrfs: the subvolume's; each nested one is removed by itself */
-	int ret;	/* the first failure */
+	int parent_fd; /* holds the top */
+	struct dir *top;
+	dev_t device; /* on btrfs: the subvolume's; each nested one is removed by itself */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct dir *stack;
+	size_t n_dirs; /* not removed yet, on the stack or off it */
+	size_t n_removed;
+	unsigned long n_moved; /* names what is moved up */
+	int ret;	       /* the first failure */
 	struct snapdrv_error *err;
 };
 
 static void remember_failure(struct removal *removal, const char *what, const char *name)
 {
-	if (errno == ENOENT || removal->ret)
+	int errnum = errno;
+
+	if (errnum == ENOENT)
 		return;
-	removal->ret = fail_errno(removal->err, "%s %s", what, quote(name).text);
+	pthread_mutex_lock(&removal->lock);
+	errno = errnum;
+	if (!removal->ret)
+		removal->ret = fail_errno(removal->err, "%s %s", what, quote(name).text);
+	pthread_mutex_unlock(&removal->lock);
 }
 
-static void remove_dir(struct removal *removal, int dir_fd, const char *name, int depth);
+static int push_dir(struct removal *removal, struct dir *parent, const char *name)
+{
+	struct dir *dir = calloc(1, sizeof(*dir) + strlen(name) + 1);
+
+	if (!dir)
+		return -1;
+	strcpy(dir->name, name);
+	dir->parent = parent;
+	dir->depth = parent ? parent->depth + 1 : 0;
+	dir->pending = 1;
+	pthread_mutex_lock(&removal->lock);
+	if (parent)
+		parent->pending++;
+	else
+		removal->top = dir;
+	dir->next = removal->stack;
+	removal->stack = dir;
+	removal->n_dirs++;
+	pthread_cond_signal(&removal->changed);
+	pthread_mutex_unlock(&removal->lock);
+	return 0;
+}
 
 /* A nested subvolume: nothing can be moved out of it, and it may be read-only. */
 static int is_elsewhere(const struct removal *removal, int dir_fd, const char *name)
 {
 	struct stat st;
 
-	return !fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) && st.st_dev != removal->device;
+	return removal->device && !fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       st.st_dev != removal->device;
 }
 
-static void remove_entry(struct removal *removal, int dir_fd, const char *name, int is_dir,
-			 int depth)
+static void remove_elsewhere(struct removal *removal, int dir_fd, const char *name)
 {
-	char moved[48];
+	struct snapdrv_error err;
+	int ret = file_remove_tree(dir_fd, name, &err);
 
-	if (removal->left && !--removal->left)
-		removal->is_big = 1;
-	if (!is_dir) {
-		if (!unlinkat(dir_fd, name, 0))
-			return;
-		if (errno != EISDIR) {
+	pthread_mutex_lock(&removal->lock);
+	if (ret && !removal->ret)
+		removal->ret = fail(removal->err, err.code, err.errnum, "%s", err.message);
+	pthread_mutex_unlock(&removal->lock);
+}
+
+static void take_subdir(struct removal *removal, struct dir *dir, const char *name)
+{
+	int fd = dirfd(dir->stream);
+	char moved[40];
+
+	if (is_elsewhere(removal, fd, name)) {
+		remove_elsewhere(removal, fd, name);
+		return;
+	}
+	if (dir->depth < DEPTH_MAX) {
+		if (push_dir(removal, dir, name))
 			remember_failure(removal, "remove", name);
-			return;
-		}
-	}
-	if (removal->files_only)
-		return;
-	if (removal->device && is_elsewhere(removal, dir_fd, name)) {
-		int ret = file_remove_tree(dir_fd, name, removal->ret ? NULL : removal->err);
-
-		removal->ret = removal->ret ? removal->ret : ret;
 		return;
 	}
-	if (depth < DEPTH_MAX) {
-		remove_dir(removal, dir_fd, name, depth);
-		return;
-	}
-	snprintf(moved, sizeof(moved), ".deep.%d.%lu", removal->number, removal->moved++);
-	if (renameat(dir_fd, name, removal->top_fd, moved))
+	snprintf(moved, sizeof(moved), ".deep.%lu",
+		 __atomic_fetch_add(&removal->n_moved, 1, __ATOMIC_RELAXED));
+	if (renameat(fd, name, dirfd(removal->top->stream), moved) ||
+	    push_dir(removal, removal->top, moved))
 		remember_failure(removal, "move up", name);
 }
 
-static void remove_entries(struct removal *removal, DIR *dir, int depth)
+/* Return: how many entries there were. */
+static size_t empty_dir(struct removal *removal, struct dir *dir)
 {
 	struct dirent *entry;
+	size_t n = 0;
 
-	while (!removal->is_big && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			remove_entry(removal, dirfd(dir), entry->d_name, entry->d_type == DT_DIR,
-				     depth + 1);
+	while ((entry = readdir(dir->stream))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		n++;
+		if (entry->d_type != DT_DIR) {
+			if (!unlinkat(dirfd(dir->stream), entry->d_name, 0))
+				continue;
+			if (errno != EISDIR) {
+				remember_failure(removal, "remove", entry->d_name);
+				continue;
+			}
+		}
+		take_subdir(removal, dir, entry->d_name);
+	}
+	return n;
+}
+
+static int fd_above(const struct removal *removal, const struct dir *dir)
+{
+	return dir->parent ? dirfd(dir->parent->stream) : removal->parent_fd;
+}
+
+/* One thing less is pending in a directory: remove it if it was the last, and so on upwards. */
+static void let_go(struct removal *removal, struct dir *dir)
+{
+	while (dir && !__atomic_sub_fetch(&dir->pending, 1, __ATOMIC_ACQ_REL)) {
+		struct dir *parent = dir->parent;
+
+		if (unlinkat(fd_above(removal, dir), dir->name, AT_REMOVEDIR)) {
+			/* Some filesystems skip entries when a directory shrinks under readdir(3). */
+			if (errno == ENOTEMPTY && dir->stream && !dir->is_read_again) {
+				rewinddir(dir->stream);
+				dir->is_read_again = 1;
+				dir->pending = 1;
+				empty_dir(removal, dir);
+				continue;
+			}
+			remember_failure(removal, "remove", dir->name);
+		}
+		if (dir->stream)
+			closedir(dir->stream);
+		free(dir);
+		pthread_mutex_lock(&removal->lock);
+		if (!--removal->n_dirs)
+			pthread_cond_broadcast(&removal->changed);
+		pthread_mutex_unlock(&removal->lock);
+		dir = parent;
 	}
 }
 
-static void remove_dir(struct removal *removal, int dir_fd, const char *name, int depth)
+static void remove_dir(struct removal *removal, struct dir *dir)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = openat(fd_above(removal, dir), dir->name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	size_t n;
 
-	if (!dir) {
-		remember_failure(removal, "open", name);
+	dir->stream = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir->stream) {
+		remember_failure(removal, "open", dir->name);
 		if (fd >= 0)
 			close(fd);
-		return;
+	} else {
+		n = empty_dir(removal, dir);
+		__atomic_add_fetch(&removal->n_removed, n, __ATOMIC_RELAXED);
 	}
-	remove_entries(removal, dir, depth);
-	if (removal->is_big)
-		return;
-	if (unlinkat(dir_fd, name, AT_REMOVEDIR) && errno == ENOTEMPTY && !removal->ret) {
-		/* Some filesystems skip entries when a directory shrinks under readdir(3). */
-		rewinddir(dir);
-		remove_entries(removal, dir, depth);
-		if (!removal->is_big && unlinkat(dir_fd, name, AT_REMOVEDIR))
-			remember_failure(removal, "remove", name);
-	}
+	let_go(removal, dir);
 }
 
-/* The directories of a big tree, down to WIDE_DEPTH; those that are that deep go whole. */
-struct wide {
-	const struct removal *removal;
-	pthread_t first;
-	struct strings dirs;
-	size_t next;
-};
-
-static size_t depth_of(const char *path)
+static struct dir *next_dir(struct removal *removal)
 {
-	size_t depth = 1;
+	struct dir *dir;
 
-	for (; *path; path++)
-		depth += *path == '/';
-	return depth;
+	pthread_mutex_lock(&removal->lock);
+	while (!removal->stack && removal->n_dirs)
+		pthread_cond_wait(&removal->changed, &removal->lock);
+	dir = removal->stack;
+	if (dir)
+		removal->stack = dir->next;
+	pthread_mutex_unlock(&removal->lock);
+	return dir;
 }
 
-static int list_dirs(struct wide *wide, const char *path)
+static void *help(void *arg)
 {
-	int fd = file_open_below(wide->removal->top_fd, path);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int ret = 0;
+	struct dir *dir;
 
-	if (!dir && fd >= 0)
-		close(fd);
-	while (dir && !ret && (entry = readdir(dir))) {
-		cleanup_free char *below = NULL;
-
-		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
-		    !strcmp(entry->d_name, ".."))
-			continue;
-		if (wide->removal->device && is_elsewhere(wide->removal, fd, entry->d_name))
-			continue;
-		below = text_format(NULL, "%s%s%s", path, *path ? "/" : "", entry->d_name);
-		ret = below ? strings_add(&wide->dirs, below, NULL) : -ENOMEM;
-	}
-	return ret;
-}
-
-static void *remove_dirs(void *arg)
-{
-	struct wide *wide = arg;
-	struct removal removal = *wide->removal;
-	size_t next;
-
-	removal.err = NULL;
-	removal.number = !pthread_equal(wide->first, pthread_self());
-	while ((next = __atomic_fetch_add(&wide->next, 1, __ATOMIC_RELAXED)) < wide->dirs.count) {
-		const char *path = wide->dirs.items[next];
-		int fd = file_open_below(removal.top_fd, path);
-		cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-		if (!dir && fd >= 0)
-			close(fd);
-		removal.files_only = depth_of(path) < WIDE_DEPTH;
-		if (dir)
-			remove_entries(&removal, dir, (int)depth_of(path));
-	}
+	while ((dir = next_dir(arg)))
+		remove_dir(arg, dir);
 	return NULL;
 }
 
-/* What fails here is met again by the one thread that comes after. */
-static void remove_wide(const struct removal *removal)
+static void remove_all(struct removal *removal)
 {
-	struct wide wide = {.removal = removal, .first = pthread_self()};
-	int ret = list_dirs(&wide, "");
-	pthread_t other;
+	int has_helper = 0;
+	pthread_t helper;
+	struct dir *dir;
 
-	for (size_t i = 0; i < wide.dirs.count && !ret; i++) {
-		if (depth_of(wide.dirs.items[i]) < WIDE_DEPTH)
-			ret = list_dirs(&wide, wide.dirs.items[i]);
+	while ((dir = next_dir(removal))) {
+		remove_dir(removal, dir);
+		if (!has_helper &&
+		    __atomic_load_n(&removal->n_removed, __ATOMIC_RELAXED) > SMALL_MAX)
+			has_helper = !pthread_create(&helper, NULL, help, removal);
 	}
-	if (!ret && !pthread_create(&other, NULL, remove_dirs, &wide)) {
-		remove_dirs(&wide);
-		pthread_join(other, NULL);
+	if (has_helper)
+		pthread_join(helper, NULL);
+}
+
+/* On btrfs a subvolume may be read-only, and others may be nested in it. */
+static int prepare_subvolume(struct removal *removal, const char *name, const struct stat *st)
+{
+	cleanup_fd int fd =
+		openat(removal->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0)
+		return fail_errno(removal->err, "open %s", quote(name).text);
+	if (!fstatfs(fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC) {
+		removal->device = st->st_dev;
+		if (st->st_ino == BTRFS_FIRST_FREE_OBJECTID)
+			subvolume_thaw(fd);
 	}
-	strings_done(&wide.dirs);
+	return 0;
 }
 
 int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err)
 {
-	struct removal removal = {.err = err};
-	cleanup_fd int top_fd = -1;
-	struct statfs fs;
+	struct removal removal = {.parent_fd = dir_fd, .err = err};
 	struct stat st;
+	int ret;
 
+	if (!unlinkat(dir_fd, name, 0) || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return fail_errno(err, "remove %s", quote(name).text);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : fail_errno(err, "stat %s", quote(name).text);
-	if (!S_ISDIR(st.st_mode)) {
-		remove_entry(&removal, dir_fd, name, 0, 0);
-		return removal.ret;
-	}
-	top_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (top_fd < 0)
-		return fail_errno(err, "open %s", quote(name).text);
-	removal.top_fd = top_fd;
-	if (!fstatfs(top_fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC) {
-		removal.device = st.st_dev;
-		if (st.st_ino == BTRFS_FIRST_FREE_OBJECTID)
-			subvolume_thaw(top_fd);
-	}
-	removal.left = SMALL_MAX;
-	remove_dir(&removal, dir_fd, name, 0);
-	if (!removal.is_big && removal.ret != -ENOTEMPTY)
-		return removal.ret;
-	if (removal.is_big)
-		remove_wide(&removal);
-	removal.is_big = removal.ret = 0;
-	removal.left = 0;
-	removal.number = 2;
-	/* What was moved up is in the way of the last rmdir(2): then there is one more round. */
-	for (unsigned long moved = 0;; moved = removal.moved) {
-		remove_dir(&removal, dir_fd, name, 0);
-		if (removal.ret != -ENOTEMPTY || removal.moved == moved)
-			return removal.ret;
-		removal.ret = 0;
-	}
+	ret = prepare_subvolume(&removal, name, &st);
+	if (ret)
+		return ret;
+	pthread_mutex_init(&removal.lock, NULL);
+	pthread_cond_init(&removal.changed, NULL);
+	if (push_dir(&removal, NULL, name))
+		removal.ret = fail_memory(err);
+	else
+		remove_all(&removal);
+	pthread_cond_destroy(&removal.changed);
+	pthread_mutex_destroy(&removal.lock);
+	return removal.ret;
 }
