@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "kernel/namespace.h"
 
 DEFINE_CLEANUP(table, struct libmnt_table, mnt_unref_table)
 DEFINE_CLEANUP(iter, struct libmnt_iter, mnt_free_iter)
@@ -185,7 +186,6 @@ static int link_is_below(int dir_fd, const char *name, const char *path)
 	return is_below(target, path);
 }
 
-/* One system call for each process of the machine: every unmount asks this. */
 static const char *has_root_on(int proc_fd, const char *pid, const struct used *used)
 {
 	struct stat st;
@@ -264,7 +264,8 @@ char *mount_holder(const char *path)
 int mount_remove(const char *path, struct snapdrv_error *err)
 {
 	/* A runtime's container has the mount in a namespace of its own: umount(2) here would not mind. */
-	cleanup_free char *holder = find_process(path, has_root_on);
+	cleanup_free char *holder =
+		namespace_may_share(path) ? find_process(path, has_root_on) : NULL;
 
 	if (!holder && (!umount2(path, UMOUNT_NOFOLLOW) || errno == EINVAL || errno == ENOENT))
 		return 0;

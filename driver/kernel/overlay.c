@@ -2,9 +2,10 @@
 /*
  * Mounting overlays.
  *
+ *   newest: fsopen, fsconfig with a descriptor for each layer (Linux 6.13), fsmount, move_mount
  *   thread: unshare(CLONE_FS), fchdir(base)         names are short and relative
- *   new:    fsopen, fsconfig lowerdir+ ..., fsmount, move_mount, mount_setattr
- *   old:    fsopen with one lowerdir=, or mount(2) when there is no fsopen
+ *   new:    in it: fsopen, fsconfig lowerdir+ ..., fsmount, move_mount, mount_setattr
+ *   old:    in it: mount(2) with one lowerdir=
  *
  * fsconfig(2) cuts values at 256 bytes and mount(2) options at a page: hence the names. lowerdir+ takes
  * a name as it is; upperdir= and workdir= undo backslashes, which our relative names do not hold.
@@ -73,8 +74,26 @@ static int attach(int mount_fd, int target_fd, struct snapdrv_error *err)
 	return 0;
 }
 
-/* 1: this kernel has no lowerdir+, try the old way. */
-static int mount_new(const struct job *job, struct snapdrv_error *err)
+typedef int set_layer(const struct overlay_mount *overlay, int fs_fd, const char *key,
+		      const char *name);
+
+static int set_by_name(const struct overlay_mount *overlay, int fs_fd, const char *key,
+		       const char *name)
+{
+	(void)overlay;
+	return set_string(fs_fd, key, name);
+}
+
+static int set_by_descriptor(const struct overlay_mount *overlay, int fs_fd, const char *key,
+			     const char *name)
+{
+	cleanup_fd int fd = openat(overlay->base_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fsconfig(fs_fd, FSCONFIG_SET_FD, key, NULL, fd);
+}
+
+/* 1: this kernel does not take layers so, try another way. */
+static int mount_new(const struct job *job, set_layer *set, struct snapdrv_error *err)
 {
 	const struct overlay_mount *overlay = job->overlay;
 	cleanup_fd int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC), mount_fd = -1;
@@ -82,14 +101,14 @@ static int mount_new(const struct job *job, struct snapdrv_error *err)
 	if (fs_fd < 0)
 		return errno == ENOSYS || errno == EPERM ? 1 : fail_errno(err, "mount an overlay");
 	for (size_t i = 0; i < overlay->n_lower; i++) {
-		if (!set_string(fs_fd, "lowerdir+", overlay->lower[i]))
+		if (!set(overlay, fs_fd, "lowerdir+", overlay->lower[i]))
 			continue;
 		if (!i && errno == EINVAL)
 			return 1;
 		return fail_fsopen(fs_fd, overlay->lower[i], err);
 	}
-	if (overlay->upper && (set_string(fs_fd, "upperdir", overlay->upper) ||
-			       set_string(fs_fd, "workdir", overlay->work)))
+	if (overlay->upper && (set(overlay, fs_fd, "upperdir", overlay->upper) ||
+			       set(overlay, fs_fd, "workdir", overlay->work)))
 		return fail_fsopen(fs_fd, overlay->upper, err);
 	if (set_fixed(fs_fd) || fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return fail_fsopen(fs_fd, "create", err);
@@ -195,7 +214,7 @@ static void *run(void *arg)
 	job->ret = job->overlay->shift ? shift_base(job->overlay, &job->err) : 0;
 	if (job->ret)
 		return NULL;
-	job->ret = mount_new(job, &job->err);
+	job->ret = mount_new(job, set_by_name, &job->err);
 	if (job->ret == 1 && job->overlay->shift)
 		job->ret = fail(
 			&job->err, SNAPDRV_FAILED, EOPNOTSUPP,
@@ -217,6 +236,11 @@ int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct sna
 		return fail(err, SNAPDRV_FAILED, E2BIG,
 			    "%zu layers: this kernel mounts at most %d of them at once",
 			    overlay->n_lower, MOUNT_OVERLAY_MAX);
+	if (!overlay->shift) {
+		ret = mount_new(&job, set_by_descriptor, err);
+		if (ret != 1)
+			return ret;
+	}
 	ret = pthread_create(&thread, NULL, run, &job);
 	if (ret)
 		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
