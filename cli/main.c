@@ -143,6 +143,8 @@ int main(int argc, char **argv)
 	keep_streams();
 	signal(SIGPIPE, SIG_IGN); /* it would kill the program in the middle of its work */
 	run(&cli, argc, argv);
+	/* What was removed is gone for everybody: whoever reads need not wait until its files are too. */
+	fflush(stdout);
 	snapdrv_close(cli.store);
 	free(cli.words);
 	close_output(&cli);

@@ -105,7 +105,14 @@ static int overlay_freeze(const struct backend *backend, int dir_fd, const char 
 static int overlay_drop(const struct backend *backend, int dir_fd, const char *name,
 			struct snapdrv_error *err)
 {
+	static const char *const dirs[] = {"work/work", "work", "fs"};
+
 	(void)backend;
+	/* Of a container that wrote nothing, these are all there is. */
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		unlinkat(dir_fd, inside(name, dirs[i]).text, AT_REMOVEDIR);
+	if (!unlinkat(dir_fd, name, AT_REMOVEDIR))
+		return 0;
 	return file_remove_tree(dir_fd, name, err);
 }
 

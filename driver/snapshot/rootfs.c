@@ -57,6 +57,13 @@ static int open_container(struct graph *graph, const char *name)
 		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+static int open_rootfs(int dir_fd)
+{
+	return dir_fd < 0 ? -1
+			  : openat(dir_fd, "rootfs",
+				   O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int rootfs_is_mounted(struct graph *graph, const char *name)
 {
 	cleanup_fd int dir_fd = open_container(graph, name);
@@ -82,14 +89,17 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 
 	if (rootfs_is_mounted(graph, name))
 		return 0;
-	/* Whatever cleaned up between two boots, the directory alone can always be made again. */
-	ret = rootfs_make(graph, name, err);
-	if (ret)
-		return ret;
 	dir_fd = open_container(graph, name);
-	target_fd = dir_fd < 0 ? -1
-			       : openat(dir_fd, "rootfs",
-					O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	target_fd = open_rootfs(dir_fd);
+	if (target_fd < 0) {
+		/* Whatever cleaned up between two boots, the directory alone can always be made again. */
+		ret = rootfs_make(graph, name, err);
+		if (ret)
+			return ret;
+		if (dir_fd < 0)
+			dir_fd = open_container(graph, name);
+		target_fd = open_rootfs(dir_fd);
+	}
 	if (target_fd < 0)
 		return fail_errno(err, "open directory containers/%s/rootfs", name);
 	ret = shift ? let_through(graph, dir_fd, shift->uid, err) : 0;
