@@ -6,6 +6,7 @@ import time
 from statistics import median
 
 import images
+import progress
 from machine import Filesystem, run
 
 CREATE_LIMITS = {"five": (5, 4.0), "deep": (120, 6.0)}  # layers, ms above an empty process
@@ -234,6 +235,7 @@ def rows_rmi(found):
 
 
 CASES = {
+    "progress": (progress.measure, progress.rows, None),
     "create": (measure_create, rows_create, None),
     "full-store": (measure_full, rows_full, None),
     "thousand": (measure_thousand, rows_thousand, detail_thousand),
