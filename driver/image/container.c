@@ -19,7 +19,8 @@
 #include "image/images.h"
 #include "snapshot/rootfs.h"
 
-#define ANY_KERNEL_MOUNTS 60 /* layers; names of them fit a page of options whatever their numbers */
+#define ANY_KERNEL_MOUNTS \
+	60 /* layers; names of them fit a page of options whatever their numbers */
 #define NAME_LENGTH_MAX 128
 
 struct creation {

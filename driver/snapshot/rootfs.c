@@ -60,8 +60,7 @@ static int open_container(struct graph *graph, const char *name)
 static int open_rootfs(int dir_fd)
 {
 	return dir_fd < 0 ? -1
-			  : openat(dir_fd, "rootfs",
-				   O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			  : openat(dir_fd, "rootfs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 int rootfs_is_mounted(struct graph *graph, const char *name)
