@@ -17,6 +17,8 @@ static const struct command commands[] = {
 	{"import", cmd_import, "TAR|- REF",
 	 "Make an image from the tar of a root filesystem (-: standard input)", "Images"},
 	{"images", cmd_images, "", "List the images", "Images"},
+	{"history", cmd_history, "IMAGE", "Show how an image was made, the newest step first",
+	 "Images"},
 	{"inspect", cmd_inspect, "NAME...", "Show all that is known of images or containers",
 	 "Images"},
 	{"tag", cmd_tag, "IMAGE REF", "Give an image one more name", "Images"},

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/container.h"
+#include "image/history.h"
 #include "image/images.h"
 #include "image/load.h"
 #include "image/times.h"
@@ -157,6 +158,20 @@ PUBLIC int snapdrv_inspect(struct snapdrv_store *store, const char *name, char *
 		ret = image_inspect(&store->graph, &image, ret_json, err);
 	image_done(&image);
 	return ret;
+}
+
+PUBLIC int snapdrv_history(struct snapdrv_store *store, const char *image,
+			   struct snapdrv_history **ret_rows, size_t *ret_count,
+			   struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_history(&store->graph, image, ret_rows, ret_count, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_history_free(struct snapdrv_history *rows, size_t count)
+{
+	image_history_free(rows, count);
 }
 
 PUBLIC int snapdrv_tag(struct snapdrv_store *store, const char *image, const char *ref,

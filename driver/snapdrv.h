@@ -235,6 +235,7 @@ int snapdrv_import_fd(struct snapdrv_store *store, int fd, const char *ref,
  * @created_ns: when it was made, as its config says; 0 when it does not.
  * @size:       bytes of its unpacked layers.
  * @n_layers:   how many layers.
+ * @in_use:     1 when a container was made from it.
  */
 struct snapdrv_image {
 	char *id;
@@ -245,6 +246,7 @@ struct snapdrv_image {
 	int64_t created_ns;
 	uint64_t size;
 	size_t n_layers;
+	int in_use;
 };
 
 /**
@@ -266,6 +268,41 @@ void snapdrv_images_free(struct snapdrv_image *images, size_t count);
  */
 int snapdrv_inspect(struct snapdrv_store *store, const char *name, char **ret_json,
 		    struct snapdrv_error *err);
+
+/**
+ * struct snapdrv_history - a step in which an image was made.
+ * @id:          ID of the image that it made, or NULL when that is not in the store.
+ * @created_ns:  when, or 0 when that is not known.
+ * @created_by:  the command or instruction; "" when that is not known. @comment, @author: likewise.
+ * @size:        bytes of the files of the layer that it made; 0 when it made none.
+ * @empty_layer: 1 when it made none.
+ * @diff_id:     DiffID of that layer, or NULL.
+ */
+struct snapdrv_history {
+	char *id;
+	int64_t created_ns;
+	char *created_by;
+	char *comment;
+	char *author;
+	uint64_t size;
+	int empty_layer;
+	char *diff_id;
+};
+
+/**
+ * snapdrv_history() - how an image was made, the newest step first.
+ * @image:    as in snapdrv_create(). Borrowed.
+ * @ret_rows: array, for snapdrv_history_free(); one row for each layer where the image does not say.
+ * @ret_count: its length, at least 1.
+ *
+ * Return: 0, or a negative errno value: MISSING.
+ */
+int snapdrv_history(struct snapdrv_store *store, const char *image,
+		    struct snapdrv_history **ret_rows, size_t *ret_count,
+		    struct snapdrv_error *err);
+
+/** snapdrv_history_free() - free what snapdrv_history() gave. Takes NULL. */
+void snapdrv_history_free(struct snapdrv_history *rows, size_t count);
 
 /**
  * snapdrv_tag() - give an image one more name; a name that another image had moves.
