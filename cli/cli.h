@@ -159,6 +159,7 @@ void cmd_import(struct cli *cli);
 void cmd_images(struct cli *cli);
 void cmd_history(struct cli *cli);
 void cmd_inspect(struct cli *cli);
+void cmd_save(struct cli *cli);
 void cmd_tag(struct cli *cli);
 void cmd_rmi(struct cli *cli);
 void cmd_create(struct cli *cli);

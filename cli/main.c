@@ -21,6 +21,8 @@ static const struct command commands[] = {
 	 "Images"},
 	{"inspect", cmd_inspect, "NAME...", "Show all that is known of images or containers",
 	 "Images"},
+	{"save", cmd_save, "IMAGE...",
+	 "Write images to an archive or an OCI layout (standard output without -o)", "Images"},
 	{"tag", cmd_tag, "IMAGE REF", "Give an image one more name", "Images"},
 	{"rmi", cmd_rmi, "IMAGE...", "Take names from images, and remove images without one",
 	 "Images"},

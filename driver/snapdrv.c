@@ -12,6 +12,7 @@
 #include "image/history.h"
 #include "image/images.h"
 #include "image/load.h"
+#include "image/save.h"
 #include "image/times.h"
 #include "kernel/scratch.h"
 #include "snapshot/info.h"
@@ -172,6 +173,33 @@ PUBLIC int snapdrv_history(struct snapdrv_store *store, const char *image,
 PUBLIC void snapdrv_history_free(struct snapdrv_history *rows, size_t count)
 {
 	image_history_free(rows, count);
+}
+
+PUBLIC int snapdrv_save(struct snapdrv_store *store, const char *const *images, size_t n_images,
+			const char *path, const struct snapdrv_save_options *options,
+			struct snapdrv_saved **ret_saved, size_t *ret_count,
+			struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_save(&store->graph, images, n_images, path, -1, options, ret_saved, ret_count,
+			  or_own(err, &own));
+}
+
+PUBLIC int snapdrv_save_fd(struct snapdrv_store *store, const char *const *images, size_t n_images,
+			   int fd, const struct snapdrv_save_options *options,
+			   struct snapdrv_saved **ret_saved, size_t *ret_count,
+			   struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_save(&store->graph, images, n_images, NULL, fd, options, ret_saved, ret_count,
+			  or_own(err, &own));
+}
+
+PUBLIC void snapdrv_saved_free(struct snapdrv_saved *saved, size_t count)
+{
+	image_saved_free(saved, count);
 }
 
 PUBLIC int snapdrv_tag(struct snapdrv_store *store, const char *image, const char *ref,

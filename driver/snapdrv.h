@@ -304,6 +304,68 @@ int snapdrv_history(struct snapdrv_store *store, const char *image,
 /** snapdrv_history_free() - free what snapdrv_history() gave. Takes NULL. */
 void snapdrv_history_free(struct snapdrv_history *rows, size_t count);
 
+/** enum snapdrv_save_format - what snapdrv_save() makes. */
+enum snapdrv_save_format {
+	SNAPDRV_OCI_ARCHIVE = 0, /* the tar of an OCI layout */
+	SNAPDRV_OCI_DIR = 1,	 /* an OCI layout, a directory */
+	SNAPDRV_DOCKER_ARCHIVE =
+		2 /* what `docker save` writes: manifest.json, configs, plain tars */
+};
+
+/**
+ * struct snapdrv_save_options - how to save; all zero is a good start.
+ * @format:       what to make.
+ * @progress:     called while it works, or NULL. @progress_arg: its argument.
+ */
+struct snapdrv_save_options {
+	enum snapdrv_save_format format;
+	void (*progress)(void *arg, const struct snapdrv_progress *progress);
+	void *progress_arg;
+};
+
+/**
+ * struct snapdrv_saved - one image that was saved, by one name.
+ * @reference: its full name, or NULL: it was asked for by its ID.
+ * @id:        image ID. @digest: manifest digest. Of what was saved.
+ * @rewritten: 1 when layers whose blobs are not kept were written again: the digest is a new one.
+ */
+struct snapdrv_saved {
+	char *reference;
+	char *id;
+	char *digest;
+	int rewritten;
+};
+
+/**
+ * snapdrv_save() - write images to a file or directory that `load` of this and other programs takes.
+ * @images:    @n_images of them, each as in snapdrv_create(). Each comes under the names that it is
+ *             asked for by. Borrowed.
+ * @path:      the file; one that is there is replaced. With SNAPDRV_OCI_DIR a directory that is not
+ *             there yet or is empty. Borrowed.
+ * @options:   or NULL. Borrowed.
+ * @ret_saved: array, for snapdrv_saved_free(). @ret_count: its length.
+ *
+ * In an OCI layout the manifest, config and layers are the bytes that came in, so that all digests stay.
+ * In a docker-archive layers are plain tars, and the image ID stays. The same images give the same
+ * bytes. What is read from the store is verified, but for blobs that a directory shares with the store
+ * by reflink or hard link. The file or directory is there whole, and on disk, or not at all. At most a
+ * few MB of memory.
+ *
+ * Return: 0, or a negative errno value: MISSING (no such image, no such directory), BUSY (the directory
+ * is not empty), USAGE, FAILED.
+ */
+int snapdrv_save(struct snapdrv_store *store, const char *const *images, size_t n_images,
+		 const char *path, const struct snapdrv_save_options *options,
+		 struct snapdrv_saved **ret_saved, size_t *ret_count, struct snapdrv_error *err);
+
+/** snapdrv_save_fd() - snapdrv_save() of an archive to a descriptor, in one pass. @fd: Borrowed. */
+int snapdrv_save_fd(struct snapdrv_store *store, const char *const *images, size_t n_images, int fd,
+		    const struct snapdrv_save_options *options, struct snapdrv_saved **ret_saved,
+		    size_t *ret_count, struct snapdrv_error *err);
+
+/** snapdrv_saved_free() - free what snapdrv_save() gave. Takes NULL. */
+void snapdrv_saved_free(struct snapdrv_saved *saved, size_t count);
+
 /**
  * snapdrv_tag() - give an image one more name; a name that another image had moves.
  * @image: as in snapdrv_create(). @ref: the new name; `latest` is added where it has no tag. Borrowed.
