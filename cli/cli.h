@@ -167,6 +167,8 @@ void cmd_mount(struct cli *cli);
 void cmd_umount(struct cli *cli);
 void cmd_ls(struct cli *cli);
 void cmd_rm(struct cli *cli);
+void cmd_df(struct cli *cli);
+void cmd_gc(struct cli *cli);
 void cmd_info(struct cli *cli);
 void cmd_bench(struct cli *cli);
 

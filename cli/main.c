@@ -33,6 +33,8 @@ static const struct command commands[] = {
 	{"umount", cmd_umount, "NAME...", "Unmount root filesystems of containers", "Containers"},
 	{"ls", cmd_ls, "[NAME...]", "List the containers", "Containers"},
 	{"rm", cmd_rm, "NAME...", "Remove containers and what was written in them", "Containers"},
+	{"df", cmd_df, "", "Show how much space the store takes, and what for", "Store"},
+	{"gc", cmd_gc, "", "Remove layers, blobs and files that nothing needs", "Store"},
 	{"info", cmd_info, "", "Describe the store and what this machine can do", "Store"},
 	{"bench", cmd_bench, "SOURCE",
 	 "Measure how fast an image is set up on different filesystems", "Store"},

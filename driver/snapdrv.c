@@ -9,12 +9,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/container.h"
+#include "image/df.h"
 #include "image/history.h"
 #include "image/images.h"
 #include "image/load.h"
 #include "image/save.h"
 #include "image/times.h"
 #include "kernel/scratch.h"
+#include "snapshot/gc.h"
 #include "snapshot/info.h"
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -291,6 +293,27 @@ PUBLIC int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_in
 PUBLIC void snapdrv_info_done(struct snapdrv_info *info)
 {
 	graph_info_done(info);
+}
+
+PUBLIC int snapdrv_df(struct snapdrv_store *store, int each, struct snapdrv_df *ret_df,
+		      struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return store_df(&store->graph, each, ret_df, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_df_done(struct snapdrv_df *df)
+{
+	store_df_done(df);
+}
+
+PUBLIC int snapdrv_gc(struct snapdrv_store *store, const struct snapdrv_gc_options *options,
+		      struct snapdrv_gc *ret_gc, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return graph_gc(&store->graph, options, ret_gc, or_own(err, &own));
 }
 
 PUBLIC const char *const *snapdrv_scratch_filesystems(void)
