@@ -11,17 +11,17 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "image/rewrite.h"
-#include "layer/archive_writer.h"
+#include "layer/member_writer.h"
 #include "store/content.h"
 #include "store/target.h"
 
 #define cleanup_plan __attribute__((cleanup(save_plan_done)))
 
-DEFINE_CLEANUP(writer, struct archive_writer, archive_writer_free)
+DEFINE_CLEANUP(writer, struct member_writer, member_writer_free)
 
 /* Where files go: an archive, or a directory. */
 struct sink {
-	struct archive_writer *writer; /* or NULL */
+	struct member_writer *writer; /* or NULL */
 	int dir_fd;
 	int file_fd; /* the one being written in the directory */
 	const struct snapdrv_save_options *options;
@@ -105,7 +105,7 @@ static int make_plan(struct graph *graph, const char *const *images, size_t n_im
 static int put_data(void *context, const void *data, size_t size, struct snapdrv_error *err)
 {
 	struct sink *sink = context;
-	int ret = sink->writer ? archive_writer_data(sink->writer, data, size, err)
+	int ret = sink->writer ? member_writer_data(sink->writer, data, size, err)
 			       : content_append(sink->file_fd, data, size, err);
 
 	sink->progress.done += size;
@@ -120,8 +120,8 @@ static int put_archived(struct graph *graph, struct sink *sink, const struct sav
 	int ret;
 
 	if (file->from == SAVE_DIRECTORY)
-		return archive_writer_dir(sink->writer, file->name, err);
-	ret = archive_writer_file(sink->writer, file->name, file->size, err);
+		return member_writer_dir(sink->writer, file->name, err);
+	ret = member_writer_file(sink->writer, file->name, file->size, err);
 	return ret ? ret : save_read(graph, file, put_data, sink, err);
 }
 
@@ -159,14 +159,14 @@ static int put_files(struct graph *graph, const struct save_plan *plan, struct s
 static int put_archive(struct graph *graph, const struct save_plan *plan, int fd,
 		       const struct snapdrv_save_options *options, struct snapdrv_error *err)
 {
-	__attribute__((cleanup(cleanup_writer_at))) struct archive_writer *writer = NULL;
+	__attribute__((cleanup(cleanup_writer_at))) struct member_writer *writer = NULL;
 	struct sink sink = {.dir_fd = -1, .file_fd = -1, .options = options};
-	int ret = archive_writer_new(fd, &writer, err);
+	int ret = member_writer_new(fd, &writer, err);
 
 	sink.writer = writer;
 	if (!ret)
 		ret = put_files(graph, plan, &sink, err);
-	return ret ? ret : archive_writer_end(writer, err);
+	return ret ? ret : member_writer_end(writer, err);
 }
 
 static int put_target(struct graph *graph, const struct save_plan *plan, const char *path,

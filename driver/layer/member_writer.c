@@ -3,7 +3,7 @@
  * Writing an image archive: ustar headers (POSIX.1-1988). libarchive's writer would do it, but for a program
  * that is linked statically it brings all its formats along, libxml2 and nettle with them.
  */
-#include "layer/archive_writer.h"
+#include "layer/member_writer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #define BLOCK 512
 
-struct archive_writer {
+struct member_writer {
 	int fd;
 	uint64_t left;	  /* bytes that the file still has to come */
 	unsigned padding; /* zeros that follow them */
@@ -38,9 +38,9 @@ struct ustar {
 
 _Static_assert(sizeof(struct ustar) == BLOCK, "a header is a block");
 
-int archive_writer_new(int fd, struct archive_writer **ret_writer, struct snapdrv_error *err)
+int member_writer_new(int fd, struct member_writer **ret_writer, struct snapdrv_error *err)
 {
-	struct archive_writer *writer = calloc(1, sizeof(*writer));
+	struct member_writer *writer = calloc(1, sizeof(*writer));
 
 	if (!writer)
 		return fail_memory(err);
@@ -49,13 +49,13 @@ int archive_writer_new(int fd, struct archive_writer **ret_writer, struct snapdr
 	return 0;
 }
 
-static int put(struct archive_writer *writer, const void *data, size_t size,
+static int put(struct member_writer *writer, const void *data, size_t size,
 	       struct snapdrv_error *err)
 {
 	return file_write(writer->fd, data, size, "the archive", err);
 }
 
-static int pad(struct archive_writer *writer, struct snapdrv_error *err)
+static int pad(struct member_writer *writer, struct snapdrv_error *err)
 {
 	static const char zeros[BLOCK];
 	unsigned padding = writer->padding;
@@ -77,7 +77,7 @@ static void set_size(char field[12], uint64_t size)
 		field[i] = (char)(size & 0xff);
 }
 
-static int put_header(struct archive_writer *writer, const char *name, char type, unsigned mode,
+static int put_header(struct member_writer *writer, const char *name, char type, unsigned mode,
 		      uint64_t size, struct snapdrv_error *err)
 {
 	struct ustar header = {.type = type, .magic = {'u', 's', 't', 'a', 'r', '\0', '0', '0'}};
@@ -101,19 +101,19 @@ static int put_header(struct archive_writer *writer, const char *name, char type
 	return ret ? ret : put(writer, &header, sizeof(header), err);
 }
 
-int archive_writer_dir(struct archive_writer *writer, const char *name, struct snapdrv_error *err)
+int member_writer_dir(struct member_writer *writer, const char *name, struct snapdrv_error *err)
 {
 	return put_header(writer, name, '5', 0755, 0, err);
 }
 
-int archive_writer_file(struct archive_writer *writer, const char *name, uint64_t size,
-			struct snapdrv_error *err)
+int member_writer_file(struct member_writer *writer, const char *name, uint64_t size,
+		       struct snapdrv_error *err)
 {
 	return put_header(writer, name, '0', 0644, size, err);
 }
 
-int archive_writer_data(struct archive_writer *writer, const void *data, size_t size,
-			struct snapdrv_error *err)
+int member_writer_data(struct member_writer *writer, const void *data, size_t size,
+		       struct snapdrv_error *err)
 {
 	if (size > writer->left)
 		return fail(err, SNAPDRV_FAILED, EFBIG, "more bytes than were announced");
@@ -121,7 +121,7 @@ int archive_writer_data(struct archive_writer *writer, const void *data, size_t 
 	return put(writer, data, size, err);
 }
 
-int archive_writer_end(struct archive_writer *writer, struct snapdrv_error *err)
+int member_writer_end(struct member_writer *writer, struct snapdrv_error *err)
 {
 	static const char end[2 * BLOCK];
 	int ret = pad(writer, err);
@@ -129,7 +129,7 @@ int archive_writer_end(struct archive_writer *writer, struct snapdrv_error *err)
 	return ret ? ret : put(writer, end, sizeof(end), err);
 }
 
-void archive_writer_free(struct archive_writer *writer)
+void member_writer_free(struct member_writer *writer)
 {
 	free(writer);
 }
