@@ -24,6 +24,7 @@ def image(layers, history, name):
     return made
 image([base_layer], steps[:2], "base:1")
 image([base_layer, app_layer], steps, "app:1")
+image([base_layer, app_layer], [step(1, "ADD another rootfs")] + steps[1:], "other:1")
 image([base_layer, app_layer], None, "silent:1")
 image([base_layer, app_layer], steps[:1], "short:1")
 END
@@ -77,9 +78,9 @@ named_below() {
 	expect_exit 0 snap history -q --no-trunc app:1
 	same "$APP <missing> $BASE <missing>" "$(echo $OUT)"
 	# The same layers, made otherwise, are not that image.
-	expect_exit 0 snap load "$MADE/silent"
-	expect_exit 0 snap history -q --no-trunc silent:1
-	same "$(cat "$MADE/silent.id") <missing>" "$(echo $OUT)"
+	expect_exit 0 snap load "$MADE/other"
+	expect_exit 0 snap history -q --no-trunc other:1
+	same "$(cat "$MADE/other.id") <missing> <missing> <missing>" "$(echo $OUT)"
 }
 case_ "an image below that is in the store is named, when its history is how this one begins" named_below
 
