@@ -104,6 +104,11 @@ several() {
 		comes_back "$name" all.tar
 	done
 	same 1 "$(tar tf all.tar | sort | uniq -c | awk '{ print $1 }' | sort -u)"
+	tar -xOf all.tar index.json >index
+	for key in org.opencontainers.image.ref.name io.containerd.image.name; do
+		same "a.example/x:1 docker.io/library/b:1 docker.io/library/docker:1 docker.io/other/name:2" \
+			"$(pick "' '.join(sorted(m['annotations']['$key'] for m in d['manifests']))" <index)"
+	done
 	saves snap save --format docker-archive a.example/x:1 b:1 other/name:2 docker:1 -o docker.tar
 	same 1 "$(tar tf docker.tar | sort | uniq -c | awk '{ print $1 }' | sort -u)"
 	want=$(for name in a.example/x:1 docker.io/library/b:1 docker.io/other/name:2 docker.io/library/docker:1; do
