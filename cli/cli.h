@@ -67,6 +67,7 @@ struct word_list {
 /** enum option_type - what an option takes, and the type of what it is stored in. */
 enum option_type {
 	OPTION_FLAG,   /* nothing; sets .bit in an unsigned */
+	OPTION_SWITCH, /* nothing, or =true or =false; sets .bit in an unsigned or clears it */
 	OPTION_TEXT,   /* a word; const char * */
 	OPTION_LIST,   /* a word, each time that it is given; struct word_list */
 	OPTION_NUMBER, /* 1 or more; uint64_t */
@@ -156,7 +157,9 @@ void cli_note(const struct cli *cli, const char *format, ...) __attribute__((for
 void cmd_load(struct cli *cli);
 void cmd_import(struct cli *cli);
 void cmd_images(struct cli *cli);
+void cmd_history(struct cli *cli);
 void cmd_inspect(struct cli *cli);
+void cmd_save(struct cli *cli);
 void cmd_tag(struct cli *cli);
 void cmd_rmi(struct cli *cli);
 void cmd_create(struct cli *cli);
@@ -164,6 +167,8 @@ void cmd_mount(struct cli *cli);
 void cmd_umount(struct cli *cli);
 void cmd_ls(struct cli *cli);
 void cmd_rm(struct cli *cli);
+void cmd_df(struct cli *cli);
+void cmd_gc(struct cli *cli);
 void cmd_info(struct cli *cli);
 void cmd_bench(struct cli *cli);
 

@@ -48,7 +48,7 @@ static const struct option_row rmi_options[] = {
 	{.name = "all",
 	 .letter = 'a',
 	 .type = OPTION_FLAG,
-	 .help = "all images",
+	 .help = "all images that no container uses; with --force all",
 	 .offset = offsetof(struct rmi_values, all),
 	 .bit = 1},
 	{0},
@@ -83,6 +83,7 @@ static const struct field image_fields[] = {
 	 .offset = ROW(image.created_ns)},
 	{.column = "SIZE", .key = "size", .type = FIELD_SIZE, .offset = ROW(image.size)},
 	{.key = "layers", .type = FIELD_COUNT, .offset = ROW(image.n_layers)},
+	{.key = "in_use", .type = FIELD_BOOL, .offset = ROW(image.in_use)},
 	{0},
 };
 
@@ -265,8 +266,8 @@ static void remove_image(struct cli *cli, const struct rmi_values *values, const
 	removals->items = items;
 	removed = &items[removals->count];
 	if (snapdrv_rmi(cli->store, image, values->flags, removed, &err)) {
-		/* Of --all, what another process removed meanwhile is as it should be. */
-		if (!values->all || err.code != SNAPDRV_MISSING)
+		/* Of --all, what others removed or began to use meanwhile is as it should be. */
+		if (!values->all || (err.code != SNAPDRV_MISSING && err.code != SNAPDRV_BUSY))
 			cli_report(cli, &err);
 		return;
 	}
@@ -291,6 +292,10 @@ static void remove_all_images(struct cli *cli, const struct rmi_values *values,
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
+		if (images[i].in_use && !(values->flags & SNAPDRV_FORCE)) {
+			cli_note(cli, "image '%s' stays: a container uses it", images[i].id);
+			continue;
+		}
 		for (size_t name = 0; name < images[i].n_references; name++)
 			remove_image(cli, values, images[i].references[name], removals);
 		if (!images[i].n_references)

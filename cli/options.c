@@ -99,10 +99,12 @@ static void parser_add(struct parser *parser, const struct option_row *rows, voi
 		parser->rows[at] = rows;
 		parser->values[at] = values;
 		parser->longs[at] = (struct option){
-			.name = rows->name, .has_arg = !!rows->value, .val = LONG_FIRST + (int)at};
+			.name = rows->name,
+			.has_arg = rows->type == OPTION_SWITCH ? optional_argument : !!rows->value,
+			.val = LONG_FIRST + (int)at};
 		if (rows->letter)
 			*letter++ = rows->letter;
-		if (rows->letter && rows->value)
+		if (rows->letter && rows->value && rows->type != OPTION_SWITCH)
 			*letter++ = ':';
 		parser->count++;
 	}
@@ -188,6 +190,12 @@ static int store_value(const struct option_row *row, void *values, const char *t
 	switch (row->type) {
 	case OPTION_FLAG:
 		*(unsigned *)at |= row->bit;
+		return 0;
+	case OPTION_SWITCH:
+		if (text && strcmp(text, "true") && strcmp(text, "false"))
+			return wrong(err, "--%s: '%s' is neither true nor false", row->name, text);
+		*(unsigned *)at &= ~row->bit;
+		*(unsigned *)at |= text && !strcmp(text, "false") ? 0 : row->bit;
 		return 0;
 	case OPTION_TEXT:
 		*(const char **)at = text;

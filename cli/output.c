@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "show.h"
+#include "snapdrv.h"
 
 #define COLUMN_MIN 10 /* docker's table: at least this wide, with this gap */
 #define COLUMN_GAP 3
@@ -33,8 +34,9 @@ static void put_value(FILE *to, const struct field *field, const void *row, unsi
 		break;
 	case FIELD_IMAGE:
 		text = *(char *const *)value;
-		put_text(to,
-			 strncmp(text, "sha256:", 7) ? show_reference(text) : show_id(text).text);
+		put_text(to, !text			   ? NULL
+			     : strncmp(text, "sha256:", 7) ? show_reference(text)
+							   : show_id(text).text);
 		break;
 	case FIELD_ID:
 		put_text(to, flags & OUTPUT_FULL_IDS ? *(char *const *)value
@@ -46,7 +48,9 @@ static void put_value(FILE *to, const struct field *field, const void *row, unsi
 				     : "N/A");
 		break;
 	case FIELD_SIZE:
-		put_text(to, show_size(*(const uint64_t *)value).text);
+		put_text(to, *(const uint64_t *)value == SNAPDRV_UNKNOWN
+				     ? "-"
+				     : show_size(*(const uint64_t *)value).text);
 		break;
 	case FIELD_COUNT:
 		fprintf(to, "%zu", *(const size_t *)value);

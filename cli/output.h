@@ -9,10 +9,10 @@
 /** enum field_type - what stands at a field's offset, and how it is shown. */
 enum field_type {
 	FIELD_TEXT,  /* char *; NULL is `<none>`, and null in JSON */
-	FIELD_IMAGE, /* char *; a familiar reference, or an ID as below; whole in JSON */
+	FIELD_IMAGE, /* char * or NULL; a familiar reference, or an ID as below; whole in JSON */
 	FIELD_ID,    /* char *; twelve digits in a table, whole in JSON */
 	FIELD_TIME,  /* int64_t, ns since 1970; `3 weeks ago`, and RFC 3339; 0 is `N/A`, and null */
-	FIELD_SIZE,  /* uint64_t; `74.8MB`, and bytes */
+	FIELD_SIZE,  /* uint64_t; `74.8MB`, and bytes; SNAPDRV_UNKNOWN is `-`, and null */
 	FIELD_COUNT, /* size_t */
 	FIELD_BOOL,  /* int */
 	FIELD_LIST,  /* char **, and a size_t at .count; in JSON alone */

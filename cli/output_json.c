@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "output.h"
 #include "show.h"
+#include "snapdrv.h"
 
 static void json_unref_at(json_t **json)
 {
@@ -69,7 +70,9 @@ static json_t *field_json(const struct field *field, const void *row)
 			       ? json_string(show_time(*(const int64_t *)value).text)
 			       : json_null();
 	case FIELD_SIZE:
-		return number_json(*(const uint64_t *)value);
+		return *(const uint64_t *)value == SNAPDRV_UNKNOWN
+			       ? json_null()
+			       : number_json(*(const uint64_t *)value);
 	case FIELD_COUNT:
 		return number_json(*(const size_t *)value);
 	case FIELD_BOOL:

@@ -9,10 +9,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/container.h"
+#include "image/df.h"
+#include "image/history.h"
 #include "image/images.h"
 #include "image/load.h"
+#include "image/save.h"
 #include "image/times.h"
 #include "kernel/scratch.h"
+#include "snapshot/gc.h"
 #include "snapshot/info.h"
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -159,6 +163,47 @@ PUBLIC int snapdrv_inspect(struct snapdrv_store *store, const char *name, char *
 	return ret;
 }
 
+PUBLIC int snapdrv_history(struct snapdrv_store *store, const char *image,
+			   struct snapdrv_history **ret_rows, size_t *ret_count,
+			   struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_history(&store->graph, image, ret_rows, ret_count, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_history_free(struct snapdrv_history *rows, size_t count)
+{
+	image_history_free(rows, count);
+}
+
+PUBLIC int snapdrv_save(struct snapdrv_store *store, const char *const *images, size_t n_images,
+			const char *path, const struct snapdrv_save_options *options,
+			struct snapdrv_saved **ret_saved, size_t *ret_count,
+			struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_save(&store->graph, images, n_images, path, -1, options, ret_saved, ret_count,
+			  or_own(err, &own));
+}
+
+PUBLIC int snapdrv_save_fd(struct snapdrv_store *store, const char *const *images, size_t n_images,
+			   int fd, const struct snapdrv_save_options *options,
+			   struct snapdrv_saved **ret_saved, size_t *ret_count,
+			   struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_save(&store->graph, images, n_images, NULL, fd, options, ret_saved, ret_count,
+			  or_own(err, &own));
+}
+
+PUBLIC void snapdrv_saved_free(struct snapdrv_saved *saved, size_t count)
+{
+	image_saved_free(saved, count);
+}
+
 PUBLIC int snapdrv_tag(struct snapdrv_store *store, const char *image, const char *ref,
 		       struct snapdrv_error *err)
 {
@@ -248,6 +293,27 @@ PUBLIC int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_in
 PUBLIC void snapdrv_info_done(struct snapdrv_info *info)
 {
 	graph_info_done(info);
+}
+
+PUBLIC int snapdrv_df(struct snapdrv_store *store, int each, struct snapdrv_df *ret_df,
+		      struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return store_df(&store->graph, each, ret_df, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_df_done(struct snapdrv_df *df)
+{
+	store_df_done(df);
+}
+
+PUBLIC int snapdrv_gc(struct snapdrv_store *store, const struct snapdrv_gc_options *options,
+		      struct snapdrv_gc *ret_gc, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return graph_gc(&store->graph, options, ret_gc, or_own(err, &own));
 }
 
 PUBLIC const char *const *snapdrv_scratch_filesystems(void)

@@ -235,6 +235,7 @@ int snapdrv_import_fd(struct snapdrv_store *store, int fd, const char *ref,
  * @created_ns: when it was made, as its config says; 0 when it does not.
  * @size:       bytes of its unpacked layers.
  * @n_layers:   how many layers.
+ * @in_use:     1 when a container was made from it.
  */
 struct snapdrv_image {
 	char *id;
@@ -245,6 +246,7 @@ struct snapdrv_image {
 	int64_t created_ns;
 	uint64_t size;
 	size_t n_layers;
+	int in_use;
 };
 
 /**
@@ -266,6 +268,103 @@ void snapdrv_images_free(struct snapdrv_image *images, size_t count);
  */
 int snapdrv_inspect(struct snapdrv_store *store, const char *name, char **ret_json,
 		    struct snapdrv_error *err);
+
+/**
+ * struct snapdrv_history - a step in which an image was made.
+ * @id:          ID of the image that it made, or NULL when that is not in the store.
+ * @created_ns:  when, or 0 when that is not known.
+ * @created_by:  the command or instruction; "" when that is not known. @comment, @author: likewise.
+ * @size:        bytes of the files of the layer that it made; 0 when it made none.
+ * @empty_layer: 1 when it made none.
+ * @diff_id:     DiffID of that layer, or NULL.
+ */
+struct snapdrv_history {
+	char *id;
+	int64_t created_ns;
+	char *created_by;
+	char *comment;
+	char *author;
+	uint64_t size;
+	int empty_layer;
+	char *diff_id;
+};
+
+/**
+ * snapdrv_history() - how an image was made, the newest step first.
+ * @image:    as in snapdrv_create(). Borrowed.
+ * @ret_rows: array, for snapdrv_history_free(); one row for each layer where the image does not say.
+ * @ret_count: its length, at least 1.
+ *
+ * Return: 0, or a negative errno value: MISSING.
+ */
+int snapdrv_history(struct snapdrv_store *store, const char *image,
+		    struct snapdrv_history **ret_rows, size_t *ret_count,
+		    struct snapdrv_error *err);
+
+/** snapdrv_history_free() - free what snapdrv_history() gave. Takes NULL. */
+void snapdrv_history_free(struct snapdrv_history *rows, size_t count);
+
+/** enum snapdrv_save_format - what snapdrv_save() makes. */
+enum snapdrv_save_format {
+	SNAPDRV_OCI_ARCHIVE = 0, /* the tar of an OCI layout */
+	SNAPDRV_OCI_DIR = 1,	 /* an OCI layout, a directory */
+	SNAPDRV_DOCKER_ARCHIVE =
+		2 /* what `docker save` writes: manifest.json, configs, plain tars */
+};
+
+/**
+ * struct snapdrv_save_options - how to save; all zero is a good start.
+ * @format:       what to make.
+ * @progress:     called while it works, or NULL. @progress_arg: its argument.
+ */
+struct snapdrv_save_options {
+	enum snapdrv_save_format format;
+	void (*progress)(void *arg, const struct snapdrv_progress *progress);
+	void *progress_arg;
+};
+
+/**
+ * struct snapdrv_saved - one image that was saved, by one name.
+ * @reference: its full name, or NULL: it was asked for by its ID.
+ * @id:        image ID. @digest: manifest digest. Of what was saved.
+ * @rewritten: 1 when layers whose blobs are not kept were written again: the digest is a new one.
+ */
+struct snapdrv_saved {
+	char *reference;
+	char *id;
+	char *digest;
+	int rewritten;
+};
+
+/**
+ * snapdrv_save() - write images to a file or directory that `load` of this and other programs takes.
+ * @images:    @n_images of them, each as in snapdrv_create(). Each comes under the names that it is
+ *             asked for by. Borrowed.
+ * @path:      the file; one that is there is replaced. With SNAPDRV_OCI_DIR a directory that is not
+ *             there yet or is empty. Borrowed.
+ * @options:   or NULL. Borrowed.
+ * @ret_saved: array, for snapdrv_saved_free(). @ret_count: its length.
+ *
+ * In an OCI layout the manifest, config and layers are the bytes that came in, so that all digests stay.
+ * In a docker-archive layers are plain tars, and the image ID stays. The same images give the same
+ * bytes. What is read from the store is verified, but for blobs that a directory shares with the store
+ * by reflink or hard link. The file or directory is there whole, and on disk, or not at all. At most a
+ * few MB of memory.
+ *
+ * Return: 0, or a negative errno value: MISSING (no such image, no such directory), BUSY (the directory
+ * is not empty), USAGE, FAILED.
+ */
+int snapdrv_save(struct snapdrv_store *store, const char *const *images, size_t n_images,
+		 const char *path, const struct snapdrv_save_options *options,
+		 struct snapdrv_saved **ret_saved, size_t *ret_count, struct snapdrv_error *err);
+
+/** snapdrv_save_fd() - snapdrv_save() of an archive to a descriptor, in one pass. @fd: Borrowed. */
+int snapdrv_save_fd(struct snapdrv_store *store, const char *const *images, size_t n_images, int fd,
+		    const struct snapdrv_save_options *options, struct snapdrv_saved **ret_saved,
+		    size_t *ret_count, struct snapdrv_error *err);
+
+/** snapdrv_saved_free() - free what snapdrv_save() gave. Takes NULL. */
+void snapdrv_saved_free(struct snapdrv_saved *saved, size_t count);
 
 /**
  * snapdrv_tag() - give an image one more name; a name that another image had moves.
@@ -451,6 +550,125 @@ int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_info,
 
 /** snapdrv_info_done() - free what is in @info. */
 void snapdrv_info_done(struct snapdrv_info *info);
+
+/** SNAPDRV_UNKNOWN - a size that was not measured. */
+#define SNAPDRV_UNKNOWN (~(uint64_t)0)
+
+/**
+ * struct snapdrv_space - how much things of one kind hold.
+ * @count:       how many there are. @in_use: how many of them something else needs.
+ * @bytes:       all of them, what they share counted once.
+ * @shared:      of that, what two images or more have.
+ * @reclaimable: of that, what snapdrv_gc() would give back.
+ */
+struct snapdrv_space {
+	size_t count;
+	size_t in_use;
+	uint64_t bytes;
+	uint64_t shared;
+	uint64_t reclaimable;
+};
+
+/**
+ * struct snapdrv_image_space - one image.
+ * @id: image ID. @reference: its first name, or NULL. @bytes: of its layers. @shared: of that, what
+ * other images have too. @containers: made from it.
+ */
+struct snapdrv_image_space {
+	char *id;
+	char *reference;
+	int64_t created_ns;
+	uint64_t bytes;
+	uint64_t shared;
+	size_t containers;
+};
+
+/** struct snapdrv_container_space - one container. @bytes: what it alone holds on the disk. */
+struct snapdrv_container_space {
+	char *name;
+	char *image;
+	int64_t created_ns;
+	uint64_t bytes;
+};
+
+/** struct snapdrv_layer_space - one layer as it is kept. @key: DiffID, or ChainID. @images: that have it. */
+struct snapdrv_layer_space {
+	char *key;
+	uint64_t bytes;
+	size_t images;
+};
+
+/**
+ * struct snapdrv_df - what the store holds.
+ * @containers: .bytes is SNAPDRV_UNKNOWN unless each one was measured.
+ * @layers: unpacked; sizes are those of the files, as they were counted then. @blobs: compressed layers,
+ * manifests, configs.
+ * @image_rows, @container_rows, @layer_rows: one by one; empty unless they were asked for.
+ */
+struct snapdrv_df {
+	struct snapdrv_space images;
+	struct snapdrv_space containers;
+	struct snapdrv_space layers;
+	struct snapdrv_space blobs;
+	struct snapdrv_image_space *image_rows;
+	size_t n_image_rows;
+	struct snapdrv_container_space *container_rows;
+	size_t n_container_rows;
+	struct snapdrv_layer_space *layer_rows;
+	size_t n_layer_rows;
+};
+
+/**
+ * snapdrv_df() - how much space the store takes, and what for.
+ * @each:   nonzero: one by one too, and what containers hold, which is a walk over the files of each.
+ *          Otherwise it is told by the database alone, at once.
+ * @ret_df: for snapdrv_df_done().
+ */
+int snapdrv_df(struct snapdrv_store *store, int each, struct snapdrv_df *ret_df,
+	       struct snapdrv_error *err);
+
+/** snapdrv_df_done() - free what is in @df. */
+void snapdrv_df_done(struct snapdrv_df *df);
+
+/**
+ * struct snapdrv_gc_options - how to collect garbage; all zero is a good start.
+ * @dry_run:      nonzero: only say what would go.
+ * @keep_storage: bytes of layers and blobs that nothing needs, but that may come in handy, to keep; the
+ *                oldest layers go first.
+ */
+struct snapdrv_gc_options {
+	int dry_run;
+	uint64_t keep_storage;
+};
+
+/** struct snapdrv_gc_count - things that went, and what they held. */
+struct snapdrv_gc_count {
+	size_t count;
+	uint64_t bytes;
+};
+
+/**
+ * struct snapdrv_gc - what snapdrv_gc() removed, or would.
+ * @layers:     that no image or container needs. @blobs: that no image names.
+ * @strays:     files and directories in the store's directories that it knows nothing of.
+ * @kept_bytes: of layers and blobs that nothing needs, which stay.
+ */
+struct snapdrv_gc {
+	struct snapdrv_gc_count layers;
+	struct snapdrv_gc_count blobs;
+	struct snapdrv_gc_count strays;
+	uint64_t kept_bytes;
+};
+
+/**
+ * snapdrv_gc() - remove what nothing needs.
+ * @options: or NULL. Borrowed.
+ *
+ * What other processes are working on stays. What dead ones left is swept before, by snapdrv_open(), and
+ * is not counted. Images, with or without a name, stay: snapdrv_rmi() removes them.
+ */
+int snapdrv_gc(struct snapdrv_store *store, const struct snapdrv_gc_options *options,
+	       struct snapdrv_gc *ret_gc, struct snapdrv_error *err);
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 

@@ -103,6 +103,43 @@ void containers_free(struct snapdrv_container *containers, size_t count)
 	free(containers);
 }
 
+/* What only a look at the mount and at the image tells. */
+static int add_more(struct graph *graph, const struct snapdrv_container *container, json_t *json,
+		    struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 "SELECT image.digest, config,"
+			 " shift_uid, shift_gid, shift_size FROM live_container AS c"
+			 " JOIN image ON image.id = c.image WHERE c.name = ?",
+			 "s", container->name);
+	cleanup_free char *options = rootfs_mount_options(graph, container->name);
+	cleanup_json json_t *config = NULL;
+	int found = query ? query_next(query, err) : -EIO, ret;
+	const void *text;
+	size_t size;
+
+	if (found != 1)
+		return found;
+	text = query_bytes(query, 1, &size);
+	ret = json_parse(text, size, &config, err);
+	if (ret)
+		return ret;
+	json_object_set_new(json, "ImageDigest", json_string(query_text(query, 0)));
+	json_object_set(json, "ImageLayers",
+			json_object_get(json_object_get(config, "rootfs"), "diff_ids"));
+	if (options)
+		json_object_set_new(json, "MountOptions", json_string(options));
+	if (query_int(query, 4)) {
+		cleanup_free char *shift =
+			text_format(err, "%lld:%lld:%lld", (long long)query_int(query, 2),
+				    (long long)query_int(query, 3), (long long)query_int(query, 4));
+
+		json_object_set_new(json, "UserNS", json_string(shift));
+	}
+	return 0;
+}
+
 int container_inspect(struct graph *graph, const char *name, char **ret_json,
 		      struct snapdrv_error *err)
 {
@@ -131,7 +168,11 @@ int container_inspect(struct graph *graph, const char *name, char **ret_json,
 				 "Driver", graph->backend.ops->name, "Layers",
 				 (json_int_t)query_int(query, 5) - 1, "SizeRw",
 				 (json_int_t)usage.bytes);
+	if (json)
+		ret = add_more(graph, &container, json, err);
 	empty(&container);
+	if (ret < 0)
+		return ret;
 	*ret_json = json ? json_text(json, JSON_COMPACT, err) : NULL;
 	if (*ret_json)
 		return 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding, listing and inspecting images. */
+/* Finding and listing images. */
 #include "image/images.h"
 
 #include <ctype.h>
@@ -9,7 +9,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "image/reference.h"
 
@@ -160,8 +159,8 @@ int image_config(struct graph *graph, int64_t id, char **ret_text, size_t *ret_s
 	return 0;
 }
 
-static int list_references(struct graph *graph, int64_t id, struct strings *names,
-			   struct snapdrv_error *err)
+int image_references(struct graph *graph, int64_t id, struct strings *names,
+		     struct snapdrv_error *err)
 {
 	cleanup_query struct query *query =
 		db_query(graph->store.db, err,
@@ -186,10 +185,11 @@ static int fill_image(struct graph *graph, struct query *query, struct snapdrv_i
 		.created_ns = query_int(query, 4),
 		.size = (uint64_t)query_int(query, 5),
 		.n_layers = (size_t)query_int(query, 6),
+		.in_use = (int)query_int(query, 7),
 	};
 	if (!image->digest || !image->id || !image->platform)
 		return -ENOMEM;
-	ret = list_references(graph, query_int(query, 0), &names, err);
+	ret = image_references(graph, query_int(query, 0), &names, err);
 	image->references = names.items;
 	image->n_references = names.count;
 	return ret;
@@ -198,11 +198,12 @@ static int fill_image(struct graph *graph, struct query *query, struct snapdrv_i
 int images_list(struct graph *graph, struct snapdrv_image **ret_images, size_t *ret_count,
 		struct snapdrv_error *err)
 {
-	cleanup_query struct query *query = db_query(
-		graph->store.db, err,
-		"SELECT id, digest, config_digest, platform, created_ns, bytes, n_layers FROM image"
-		" ORDER BY created_ns DESC, id DESC",
-		"");
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 "SELECT id, digest, config_digest, platform, created_ns, bytes, n_layers,"
+			 " EXISTS (SELECT 1 FROM live_container WHERE image = image.id) FROM image"
+			 " ORDER BY created_ns DESC, id DESC",
+			 "");
 	struct snapdrv_image *images = NULL;
 	size_t count = 0;
 	int ret = query ? 0 : -EIO;
@@ -237,81 +238,4 @@ void images_free(struct snapdrv_image *images, size_t count)
 		free(images[i].platform);
 	}
 	free(images);
-}
-
-static json_t *names_json(const struct strings *names)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < names->count; i++)
-		json_array_append_new(array, json_string(names->items[i]));
-	return array;
-}
-
-/* docker's RepoDigests: each repository once, with the digest. */
-static json_t *repo_digests(const struct strings *names, const char *digest)
-{
-	json_t *array = json_array();
-	struct strings seen = {0};
-
-	for (size_t i = 0; i < names->count; i++) {
-		cleanup_reference struct reference reference = {0};
-		cleanup_free char *text = NULL;
-
-		if (reference_parse(names->items[i], &reference, NULL))
-			continue;
-		text = text_format(NULL, "%s/%s@%s", reference.registry, reference.repository,
-				   digest);
-		if (!text || strings_has(&seen, text) || strings_add(&seen, text, NULL))
-			continue;
-		json_array_append_new(array, json_string(text));
-	}
-	strings_done(&seen);
-	return array;
-}
-
-static void copy_member(json_t *to, const char *name, const json_t *from, const char *key)
-{
-	json_t *value = json_object_get(from, key);
-
-	if (value)
-		json_object_set(to, name, value);
-}
-
-int image_inspect(struct graph *graph, const struct image *image, char **ret_json,
-		  struct snapdrv_error *err)
-{
-	static const char *const members[][2] = {
-		{"Created", "created"}, {"Author", "author"}, {"Architecture", "architecture"},
-		{"Variant", "variant"}, {"Os", "os"},	      {"Config", "config"},
-	};
-	cleanup_strings struct strings names = {0};
-	cleanup_json json_t *config = NULL, *json = NULL;
-	cleanup_free char *text = NULL;
-	const json_t *rootfs;
-	int64_t bytes = 0;
-	size_t size;
-	int ret = image_config(graph, image->id, &text, &size, err);
-
-	if (!ret)
-		ret = json_parse(text, size, &config, err);
-	if (!ret)
-		ret = list_references(graph, image->id, &names, err);
-	if (!ret)
-		ret = db_get_int(graph->store.db, &bytes, err,
-				 "SELECT bytes FROM image WHERE id = ?", "i", image->id);
-	if (ret < 0)
-		return ret;
-	json = json_pack("{s:s, s:o, s:o, s:s, s:I}", "Id", image->config_digest.text, "RepoTags",
-			 names_json(&names), "RepoDigests",
-			 repo_digests(&names, image->digest.text), "Digest", image->digest.text,
-			 "Size", (json_int_t)bytes);
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		copy_member(json, members[i][0], config, members[i][1]);
-	rootfs = json_object_get(config, "rootfs");
-	json_object_set_new(json, "RootFS",
-			    json_pack("{s:s, s:O}", "Type", "layers", "Layers",
-				      json_object_get(rootfs, "diff_ids")));
-	*ret_json = json ? json_text(json, JSON_COMPACT, err) : NULL;
-	return *ret_json ? 0 : fail_memory(err);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "base/text.h"
 #include "snapshot/graph.h"
 
 /** struct image - a row. */
@@ -40,7 +41,11 @@ int images_list(struct graph *graph, struct snapdrv_image **ret_images, size_t *
 		struct snapdrv_error *err);
 void images_free(struct snapdrv_image *images, size_t count);
 
-/** image_inspect() - a JSON object of docker's members. @ret_json: for free(3). */
+/** image_references() - add an image's full names to a list, sorted. */
+int image_references(struct graph *graph, int64_t id, struct strings *names,
+		     struct snapdrv_error *err);
+
+/** image_inspect() - a JSON object of docker's members, and what else is known. @ret_json: for free(3). */
 int image_inspect(struct graph *graph, const struct image *image, char **ret_json,
 		  struct snapdrv_error *err);
 

@@ -148,11 +148,16 @@ static int copy_data(int in, int out, off_t size, const char *what, struct snapd
 	return ftruncate(out, size) ? fail_errno(err, "set the size of %s", what) : 0;
 }
 
+int file_clone(int in, int out)
+{
+	return !ioctl(out, FICLONE, in);
+}
+
 int file_same_data(int in, int out, const char *what, struct snapdrv_error *err)
 {
 	struct stat st;
 
-	if (!ioctl(out, FICLONE, in))
+	if (file_clone(in, out))
 		return 0;
 	if (fstat(in, &st))
 		return fail_errno(err, "stat %s", what);
@@ -167,7 +172,7 @@ int file_keep_blob(int fd, int dir_fd, const char *name, struct snapdrv_error *e
 
 	if (out < 0)
 		return fail_errno(err, "create %s", name);
-	if (!ioctl(out, FICLONE, fd))
+	if (file_clone(fd, out))
 		return 1;
 	if (unlinkat(dir_fd, name, 0) || fstat(fd, &st))
 		return fail_errno(err, "replace %s", name);

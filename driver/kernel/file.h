@@ -63,6 +63,9 @@ int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err);
  */
 int file_same_data(int in, int out, const char *what, struct snapdrv_error *err);
 
+/** file_clone() - by reflink (FICLONE) alone. Return: 1 done, 0 not possible. */
+int file_clone(int in, int out);
+
 /**
  * file_keep_blob() - put a file of the outside under a name of ours without copying, where possible.
  * @fd: the file, open. @dir_fd, @name: where it is to be; must not exist.

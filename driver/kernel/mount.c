@@ -254,6 +254,14 @@ static char *find_process(const char *path, const char *(*question)(int proc_fd,
 	return NULL;
 }
 
+char *mount_options(const char *path)
+{
+	cleanup_table struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
+	struct libmnt_fs *fs = table ? mnt_table_find_target(table, path, MNT_ITER_BACKWARD) : NULL;
+
+	return fs ? mnt_fs_strdup_options(fs) : NULL;
+}
+
 char *mount_holder(const char *path)
 {
 	char *holder = mount_on_top(path);

@@ -77,6 +77,12 @@ int mount_remove(const char *path, struct snapdrv_error *err);
 int mount_detach_below(const char *path, struct snapdrv_error *err);
 
 /**
+ * mount_options() - the options of what is mounted on @path, as the kernel tells them.
+ * Return: for free(3), or NULL when nothing is mounted there or it cannot be told.
+ */
+char *mount_options(const char *path);
+
+/**
  * mount_holder() - who uses the filesystem mounted on @path, in words: "process 42 (sleep) has its
  * working directory in it", "a mount on PATH".
  * Return: for free(3), or NULL when nobody is found or memory is short.

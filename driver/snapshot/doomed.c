@@ -28,7 +28,7 @@ void doomed_done(struct doomed *doomed)
 	*doomed = (struct doomed){0};
 }
 
-static int add_tree(struct doomed *doomed, const struct tree_record *tree,
+int doomed_add_tree(struct doomed *doomed, const struct tree_record *tree,
 		    struct snapdrv_error *err)
 {
 	struct tree_record *trees = reallocarray(doomed->trees, doomed->count + 1, sizeof(*trees));
@@ -45,31 +45,38 @@ static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct s
 	const struct tree_record tree = {.id = snapshot->tree,
 					 .is_active = snapshot->kind != TREE_LAYER};
 
-	return add_tree(doomed, &tree, err);
+	return doomed_add_tree(doomed, &tree, err);
+}
+
+int snapshot_release_one(struct graph *graph, int64_t id, struct doomed *doomed,
+			 int64_t *ret_parent, struct snapdrv_error *err)
+{
+	struct snapshot snapshot = {0};
+	int ret = snapshot_get(graph, id, &snapshot, err);
+
+	if (ret)
+		return ret;
+	/* The foreign keys say whether anything needs it. */
+	ret = db_run(graph->store.db, err, "DELETE FROM snapshot WHERE id = ?", "i", id);
+	if (ret < 0)
+		return ret == -EBUSY ? 0 : ret;
+	ret = db_run(graph->store.db, err, "DELETE FROM tree WHERE id = ?", "i", snapshot.tree);
+	if (ret > 0)
+		ret = doom(doomed, &snapshot, err);
+	if (ret < 0 && ret != -EBUSY)
+		return ret;
+	*ret_parent = snapshot.parent;
+	return 1;
 }
 
 int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
 		     struct snapdrv_error *err)
 {
-	while (id) {
-		struct snapshot snapshot = {0};
-		int ret = snapshot_get(graph, id, &snapshot, err);
+	int ret = 1;
 
-		if (ret)
-			return ret;
-		/* The foreign keys say whether anything needs it. */
-		ret = db_run(graph->store.db, err, "DELETE FROM snapshot WHERE id = ?", "i", id);
-		if (ret < 0)
-			return ret == -EBUSY ? 0 : ret;
-		ret = db_run(graph->store.db, err, "DELETE FROM tree WHERE id = ?", "i",
-			     snapshot.tree);
-		if (ret > 0)
-			ret = doom(doomed, &snapshot, err);
-		if (ret < 0 && ret != -EBUSY)
-			return ret;
-		id = snapshot.parent;
-	}
-	return 0;
+	while (id && ret == 1)
+		ret = snapshot_release_one(graph, id, doomed, &id, err);
+	return ret < 0 ? ret : 0;
 }
 
 static int note_removed(struct doomed *doomed, int64_t id, struct snapdrv_error *err)
@@ -97,7 +104,7 @@ static int take_over(struct doomed *all, const struct doomed *doomed, struct sna
 	int ret = 0;
 
 	for (size_t i = 0; i < doomed->count && !ret; i++)
-		ret = add_tree(all, &doomed->trees[i], err);
+		ret = doomed_add_tree(all, &doomed->trees[i], err);
 	for (size_t i = 0; i < doomed->blobs.count && !ret; i++)
 		ret = strings_add(&all->blobs, doomed->blobs.items[i], err);
 	for (size_t i = 0; i < doomed->n_removed && !ret; i++)

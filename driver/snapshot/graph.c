@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -174,68 +175,124 @@ static void empty_session(struct graph *graph, int session_fd)
 	}
 }
 
+void graph_empty_session(struct graph *graph)
+{
+	if (graph->store.session_fd >= 0)
+		empty_session(graph, graph->store.session_fd);
+}
+
 void graph_close(struct graph *graph)
 {
 	graph_flush(graph, NULL);
-	if (graph->store.session_fd >= 0)
-		empty_session(graph, graph->store.session_fd);
+	graph_empty_session(graph);
 	store_close(&graph->store);
 }
 
-/* What a directory of the store holds, and how to tell whether the database knows it. */
+/* What a directory of the store holds, and how to tell what belongs there. */
 struct stray_search {
 	int dir_fd;
-	const char *sql;    /* a row for the name */
+	const char *where;  /* below it, ending in a slash; or "" */
+	const char *sql;    /* a row for the name, or */
 	const char *prefix; /* of the name in the database */
+	int (*is_known)(int dir_fd, const char *path, const char *name);
 };
 
-static int move_strays(struct graph *graph, const struct stray_search *search, int session_fd,
-		       struct snapdrv_error *err)
+static int is_content_dir(int dir_fd, const char *path, const char *name)
 {
-	int list_fd = openat(search->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)dir_fd, (void)path;
+	return !strcmp(name, "sha256") || !strcmp(name, "partial");
+}
+
+static int is_dir(int dir_fd, const char *path, const char *name)
+{
+	struct stat st;
+
+	(void)name;
+	return !fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) && S_ISDIR(st.st_mode);
+}
+
+/* What somebody is writing is locked by who does. */
+static int is_locked(int dir_fd, const char *path, const char *name)
+{
+	cleanup_fd int fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	(void)name;
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+}
+
+/* Return: 1 it belongs there, 0 it is a stray, or a negative errno value. */
+static int is_known(struct graph *graph, const struct stray_search *search, const char *path,
+		    const char *name, struct snapdrv_error *err)
+{
+	cleanup_free char *row_name = NULL;
+	int64_t one;
+
+	if (search->is_known)
+		return search->is_known(search->dir_fd, path, name);
+	row_name = text_format(err, "%s%s", search->prefix, name);
+	if (!row_name)
+		return -ENOMEM;
+	return db_get_int(graph->store.db, &one, err, search->sql, "s", row_name);
+}
+
+/* A stray that goes away: what is mounted below it would keep it. */
+static int move_stray(struct graph *graph, int dir_fd, const char *name, int session_fd,
+		      struct strays *strays, struct snapdrv_error *err)
+{
+	struct store_name moved = store_name(&graph->store);
+
+	if (dir_fd == graph->store.containers_fd) {
+		cleanup_free char *path =
+			text_format(err, "%s/containers/%s", graph->store.root, name);
+
+		if (path)
+			mount_detach_below(path, NULL);
+	}
+	if (renameat(dir_fd, name, session_fd, moved.text))
+		return fail_errno(err, "move away %s", quote(name).text);
+	return strays_add(strays, session_fd, moved.text, err);
+}
+
+/* @session_fd: -1 to leave the strays where they are. */
+static int find_in(struct graph *graph, const struct stray_search *search, int session_fd,
+		   struct strays *strays, struct snapdrv_error *err)
+{
+	int list_fd = openat(search->dir_fd, *search->where ? search->where : ".",
+			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
 	struct dirent *entry;
 
+	if (!dir && errno == ENOENT)
+		return 0;
 	if (!dir)
 		return fail_errno(err, "list a directory of the store");
 	while ((entry = readdir(dir))) {
-		cleanup_free char *name = text_format(err, "%s%s", search->prefix, entry->d_name);
-		int64_t one;
-		int found;
+		cleanup_free char *path = text_format(err, "%s%s", search->where, entry->d_name);
+		int ret;
 
-		if (!name)
+		if (!path)
 			return -ENOMEM;
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		found = db_get_int(graph->store.db, &one, err, search->sql, "s", name);
-		if (found < 0)
-			return found;
-		if (found)
-			continue;
-		if (search->dir_fd == graph->store.containers_fd) {
-			cleanup_free char *path =
-				text_format(err, "%s/containers/%s", graph->store.root, name);
-
-			if (path)
-				mount_detach_below(path, NULL);
-		}
-		if (renameat(search->dir_fd, entry->d_name, session_fd,
-			     store_name(&graph->store).text))
-			return fail_errno(err, "move away %s", quote(entry->d_name).text);
+		ret = is_known(graph, search, path, entry->d_name, err);
+		if (!ret && session_fd < 0)
+			ret = strays_add(strays, search->dir_fd, path, err);
+		else if (!ret)
+			ret = move_stray(graph, search->dir_fd, path, session_fd, strays, err);
+		if (ret < 0)
+			return ret;
 	}
 	return 0;
 }
 
-/* What is only marked as removed; whose files those are does not matter here, they become strays. */
-static int release_removed(struct graph *graph, struct snapdrv_error *err)
+int graph_release_removed(struct graph *graph, struct doomed *doomed, struct snapdrv_error *err)
 {
-	cleanup_doomed struct doomed doomed = {0};
 	int64_t id;
 	int found;
 
 	while ((found = db_get_int(graph->store.db, &id, err,
 				   "SELECT id FROM snapshot WHERE removed", "")) == 1) {
-		int ret = snapshot_release(graph, id, &doomed, err);
+		int ret = snapshot_release(graph, id, doomed, err);
 
 		if (ret)
 			return ret;
@@ -243,33 +300,73 @@ static int release_removed(struct graph *graph, struct snapdrv_error *err)
 	return found;
 }
 
-/* Under the writer's lock nobody is between moving a thing to its place and committing its row. */
+/* Whose files those are does not matter here: they become strays. */
+static int release_removed(struct graph *graph, struct snapdrv_error *err)
+{
+	cleanup_doomed struct doomed doomed = {0};
+
+	return graph_release_removed(graph, &doomed, err);
+}
+
+static int find_strays(struct graph *graph, unsigned flags, int session_fd, struct strays *strays,
+		       struct snapdrv_error *err)
+{
+	const struct store *store = &graph->store;
+	const struct stray_search searches[] = {
+		{store->layers_fd, "", "SELECT 1 FROM tree WHERE id = ? AND key IS NOT NULL", "",
+		 NULL},
+		{store->active_fd, "", "SELECT 1 FROM tree WHERE id = ? AND key IS NULL", "", NULL},
+		{store->content_fd, "", "SELECT 1 FROM blob WHERE digest = ?", "sha256:", NULL},
+		{store->containers_fd, "", "SELECT 1 FROM live_container WHERE name = ?", "", NULL},
+		{store->content_fd, "../", NULL, NULL, is_content_dir},
+		{store->content_fd, "../partial/", NULL, NULL, is_locked},
+		{store->staging_fd, "", NULL, NULL, is_dir},
+	};
+	size_t count = sizeof(searches) / sizeof(searches[0]) - (flags & STRAYS_ALL ? 0 : 3);
+	int ret = 0;
+
+	for (size_t i = 0; i < count && !ret; i++)
+		ret = find_in(graph, &searches[i], session_fd, strays, err);
+	return ret;
+}
+
+static int find_under_lock(struct graph *graph, unsigned flags, int session_fd,
+			   struct strays *strays, struct snapdrv_error *err)
+{
+	int ret = session_fd < 0 ? 0 : release_removed(graph, err);
+
+	return ret ? ret : find_strays(graph, flags, session_fd, strays, err);
+}
+
+int graph_find_strays(struct graph *graph, unsigned flags, struct strays *ret_strays,
+		      struct snapdrv_error *err)
+{
+	cleanup_strays struct strays strays = {0};
+	int is_dry = !!(flags & STRAYS_DRY);
+	int session_fd = is_dry ? -1 : store_session(&graph->store, err);
+	int ret = session_fd < 0 && !is_dry ? session_fd : store_begin(&graph->store, err);
+
+	if (ret)
+		return ret;
+	ret = find_under_lock(graph, flags, session_fd, &strays, err);
+	if (ret || is_dry)
+		store_rollback(&graph->store);
+	else /* Other removals may not be on disk yet; this waits for all of them. */
+		ret = store_commit(&graph->store, err);
+	if (ret)
+		return ret;
+	*ret_strays = strays;
+	strays = (struct strays){0};
+	return 0;
+}
+
 static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
 {
-	struct store *store = &graph->store;
-	const struct stray_search searches[] = {
-		{store->layers_fd, "SELECT 1 FROM tree WHERE id = ? AND key IS NOT NULL", ""},
-		{store->active_fd, "SELECT 1 FROM tree WHERE id = ? AND key IS NULL", ""},
-		{store->content_fd, "SELECT 1 FROM blob WHERE digest = ?", "sha256:"},
-		{store->containers_fd, "SELECT 1 FROM live_container WHERE name = ?", ""},
-	};
-	int session_fd = store_session(store, err), ret;
+	cleanup_strays struct strays strays = {0};
+	int ret = graph_find_strays(graph, 0, &strays, err);
 
-	if (session_fd < 0)
-		return session_fd;
-	ret = store_begin(store, err);
 	if (!ret)
-		ret = release_removed(graph, err);
-	for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]) && !ret; i++)
-		ret = move_strays(graph, &searches[i], session_fd, err);
-	if (ret) {
-		store_rollback(store);
-		return ret;
-	}
-	/* Other removals may not be on disk yet; this waits for all of them. */
-	ret = store_commit(store, err);
-	if (!ret)
-		empty_session(graph, session_fd);
+		graph_empty_session(graph);
 	return ret;
 }
 

@@ -50,6 +50,46 @@ void graph_close(struct graph *graph);
  */
 int graph_sweep(struct graph *graph, struct snapdrv_error *err);
 
+/** struct strays - things in the store's directories that have no row. All zero is none. */
+struct strays {
+	struct stray {
+		int dir_fd; /* borrowed from the store */
+		char *name;
+	} * items;
+	size_t count;
+};
+
+void strays_done(struct strays *strays);
+
+#define cleanup_strays __attribute__((cleanup(strays_done)))
+
+/** strays_add() - one more; the name is copied. */
+int strays_add(struct strays *strays, int dir_fd, const char *name, struct snapdrv_error *err);
+
+/** enum strays_flags - for graph_find_strays(). */
+enum strays_flags {
+	STRAYS_DRY = 1 << 0, /* leave them where they are */
+	STRAYS_ALL = 1 << 1 /* also in content/ and staging/ what nobody has made there, and what is
+				in content/partial/ without a flock(2) of its writer */
+};
+
+/**
+ * graph_find_strays() - find what has no row in layers/, active/, containers/ and content/sha256/.
+ * @flags: enum strays_flags. Without STRAYS_DRY the strays are moved into this session's directory, for
+ *         graph_empty_session(); rows that are only marked as removed go as well.
+ * @ret_strays: what was found, where it is now, for strays_done().
+ *
+ * Under the writer's lock nobody is between moving a thing to its place and committing its row.
+ */
+int graph_find_strays(struct graph *graph, unsigned flags, struct strays *ret_strays,
+		      struct snapdrv_error *err);
+
+/** graph_empty_session() - remove all that this handle has in its session. */
+void graph_empty_session(struct graph *graph);
+
+/** stray_usage() - bytes on disk of one of them; 0 when it cannot be told. */
+uint64_t stray_usage(struct graph *graph, const struct stray *stray);
+
 /* ---- trees -------------------------------------------------------------------------------- */
 
 /** stack_done() - free the array; the stack is empty afterwards. */
@@ -174,11 +214,28 @@ int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
 		     struct snapdrv_error *err);
 
 /**
+ * snapshot_release_one() - snapshot_release() of a node alone.
+ * Return: 1 and *ret_parent (0 for none), 0 it stays, or a negative errno value.
+ */
+int snapshot_release_one(struct graph *graph, int64_t id, struct doomed *doomed,
+			 int64_t *ret_parent, struct snapdrv_error *err);
+
+/**
  * snapshot_mark_removed() - within store_begin_lazy(): a node without children is gone, and the
  * container with it; the rows are for graph_flush(), or for whoever needs the name before.
  */
 int snapshot_mark_removed(struct graph *graph, int64_t id, struct doomed *doomed,
 			  struct snapdrv_error *err);
+
+/**
+ * graph_release_removed() - within store_begin(): snapshot_release() of all that is only marked, by this
+ * process or one that died.
+ */
+int graph_release_removed(struct graph *graph, struct doomed *doomed, struct snapdrv_error *err);
+
+/** doomed_add_tree() - one more tree without a row. */
+int doomed_add_tree(struct doomed *doomed, const struct tree_record *tree,
+		    struct snapdrv_error *err);
 
 /** doomed_done() - free what is in @doomed; no file is removed. */
 void doomed_done(struct doomed *doomed);

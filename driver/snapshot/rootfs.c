@@ -70,6 +70,13 @@ int rootfs_is_mounted(struct graph *graph, const char *name)
 	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
 }
 
+char *rootfs_mount_options(struct graph *graph, const char *name)
+{
+	cleanup_free char *path = rootfs_path(graph, name, NULL);
+
+	return path ? mount_options(path) : NULL;
+}
+
 /* A runtime's init, root of its user namespace alone, has to come to its root directory. */
 static int let_through(struct graph *graph, int dir_fd, uint32_t uid, struct snapdrv_error *err)
 {

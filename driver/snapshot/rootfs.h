@@ -17,6 +17,9 @@ int rootfs_remove(struct graph *graph, const char *name, struct snapdrv_error *e
 /** rootfs_is_mounted() - whether a container's tree is mounted. */
 int rootfs_is_mounted(struct graph *graph, const char *name);
 
+/** rootfs_mount_options() - as mount_options() of a container's tree, for free(3), or NULL. */
+char *rootfs_mount_options(struct graph *graph, const char *name);
+
 /**
  * rootfs_mount() - mount a snapshot on its directory, unless that is done.
  * @shift: of the owners that are seen, or NULL. The user that root is shifted to is let through the

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -55,6 +56,33 @@ int content_keep_file(struct store *store, int fd, struct store_name *ret_name,
 	if (kept == 1)
 		*ret_name = name;
 	return kept;
+}
+
+int content_copy_out(struct store *store, const struct digest *digest, int dir_fd, const char *name,
+		     struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	cleanup_fd int in = content_open(store, digest, err), out = -1;
+	struct stat st;
+	int ret;
+
+	if (in < 0)
+		return in;
+	out = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (out < 0 || fstat(in, &st))
+		return fail_errno(err, "create blob %s", text.text);
+	if (file_clone(in, out))
+		return 0;
+	if ((st.st_mode & 0777) == 0644 && !unlinkat(dir_fd, name, 0)) {
+		if (!linkat(store->content_fd, digest_hex(&text), dir_fd, name, 0))
+			return 0;
+		close(out);
+		out = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (out < 0)
+			return fail_errno(err, "create blob %s", text.text);
+	}
+	ret = file_same_data(in, out, "a blob", err);
+	return ret ? fail_within(err, ret, "blob %s", text.text) : 0;
 }
 
 int content_create(struct store *store, struct store_name *ret_name, struct snapdrv_error *err)
