@@ -11,6 +11,7 @@
 #include "image/container.h"
 #include "image/images.h"
 #include "image/load.h"
+#include "image/pull.h"
 #include "image/times.h"
 #include "kernel/scratch.h"
 #include "snapshot/info.h"
@@ -105,6 +106,16 @@ PUBLIC int snapdrv_load_fd(struct snapdrv_store *store, int fd,
 
 	return image_load(&store->graph, NULL, fd, options, ret_loaded, ret_count,
 			  or_own(err, &own));
+}
+
+PUBLIC int snapdrv_pull(struct snapdrv_store *store, const char *ref,
+			const struct snapdrv_registry_options *registry,
+			const struct snapdrv_load_options *options,
+			struct snapdrv_loaded **ret_loaded, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_pull(&store->graph, ref, registry, options, ret_loaded, or_own(err, &own));
 }
 
 PUBLIC void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count)
