@@ -110,3 +110,33 @@ void cmd_pull(struct cli *cli)
 	print_pulled(cli, loaded);
 	snapdrv_loaded_free(loaded, 1);
 }
+
+void cmd_push(struct cli *cli)
+{
+	struct transfer transfer = {0};
+	struct snapdrv_push_options options = {0};
+	struct snapdrv_loaded *pushed;
+	struct snapdrv_error err;
+	int ret;
+
+	if (cli_begin(cli, registry_options, &transfer, 1, 2))
+		return;
+	if (!cli->quiet && !cli->json && progress_line_wanted()) {
+		options.progress = progress_line_show;
+		options.progress_arg = &transfer.progress;
+	}
+	ret = snapdrv_push(cli->store, cli->words[0], cli->n_words > 1 ? cli->words[1] : NULL,
+			   &transfer.registry, &options, &pushed, &err);
+	progress_line_done(&transfer.progress);
+	if (ret) {
+		cli_report(cli, &err);
+		return;
+	}
+	if (!cli->json)
+		puts(pushed->digest);
+	else if (output_json_rows("pushed",
+				  &(struct rows){pulled_fields, pushed, sizeof(*pushed), 1}))
+		cli_memory(cli);
+	cli_note(cli, "pushed as '%s'", pushed->reference);
+	snapdrv_loaded_free(pushed, 1);
+}

@@ -99,10 +99,12 @@ static int is_through(const struct progress_row *row)
 }
 
 /* The row of a thing, or NULL when there are too many at once. */
-static struct progress_row *find_row(struct progress_line *progress, const char *what)
+static struct progress_row *find_row(struct progress_line *progress, const char *what,
+				     int *ret_is_new)
 {
 	int free_row = 0;
 
+	*ret_is_new = 0;
 	for (int i = 0; i < progress->n_rows; i++) {
 		if (!strcmp(progress->rows[i].what, what))
 			return &progress->rows[i];
@@ -116,6 +118,7 @@ static struct progress_row *find_row(struct progress_line *progress, const char 
 		memmove(&progress->rows[free_row], &progress->rows[free_row + 1],
 			(size_t)(progress->n_rows - free_row) * sizeof(*progress->rows));
 	}
+	*ret_is_new = 1;
 	strcpy(progress->rows[progress->n_rows].what, what);
 	return &progress->rows[progress->n_rows++];
 }
@@ -127,16 +130,17 @@ void progress_line_show(void *arg, const struct snapdrv_progress *now)
 	struct progress_row *row;
 	struct timespec clock;
 	int64_t clock_ns;
+	int is_new;
 
 	put_what(what, now->what ? now->what : "");
-	row = find_row(progress, what);
+	row = find_row(progress, what, &is_new);
 	if (row) {
 		row->done = now->done;
 		row->total = now->total;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &clock);
 	clock_ns = (int64_t)clock.tv_sec * 1000000000 + clock.tv_nsec;
-	if (progress->drawn_ns && clock_ns - progress->drawn_ns < INTERVAL_NS)
+	if (!is_new && progress->drawn_ns && clock_ns - progress->drawn_ns < INTERVAL_NS)
 		return;
 	progress->drawn_ns = clock_ns;
 	draw(progress);

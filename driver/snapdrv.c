@@ -12,6 +12,7 @@
 #include "image/images.h"
 #include "image/load.h"
 #include "image/pull.h"
+#include "image/push.h"
 #include "image/times.h"
 #include "kernel/scratch.h"
 #include "snapshot/info.h"
@@ -116,6 +117,17 @@ PUBLIC int snapdrv_pull(struct snapdrv_store *store, const char *ref,
 	struct snapdrv_error own;
 
 	return image_pull(&store->graph, ref, registry, options, ret_loaded, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_push(struct snapdrv_store *store, const char *image, const char *ref,
+			const struct snapdrv_registry_options *registry,
+			const struct snapdrv_push_options *options,
+			struct snapdrv_loaded **ret_pushed, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_push(&store->graph, image, ref, registry, options, ret_pushed,
+			  or_own(err, &own));
 }
 
 PUBLIC void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count)

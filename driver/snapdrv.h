@@ -246,7 +246,38 @@ int snapdrv_pull(struct snapdrv_store *store, const char *ref,
 		 const struct snapdrv_load_options *options, struct snapdrv_loaded **ret_loaded,
 		 struct snapdrv_error *err);
 
-/** snapdrv_loaded_free() - free what snapdrv_load() or snapdrv_pull() gave. Takes NULL. */
+/**
+ * struct snapdrv_push_options - how to push; all zero is a good start.
+ * @progress: told what was sent of each blob; called from several threads, never from two at once. Or
+ *            NULL.
+ * @progress_arg: its argument.
+ */
+struct snapdrv_push_options {
+	void (*progress)(void *arg, const struct snapdrv_progress *progress);
+	void *progress_arg;
+};
+
+/**
+ * snapdrv_push() - give an image to a registry.
+ * @image: as in snapdrv_create(). Borrowed.
+ * @ref: the name that it gets there, with its registry; NULL: @image, when that is a name. Borrowed.
+ * @registry: or NULL. @options: or NULL. Borrowed.
+ * @ret_pushed: the name in full, the image ID and the manifest's digest, for snapdrv_loaded_free() with a
+ *         count of 1.
+ *
+ * Blobs are sent as they are kept, byte for byte, so that the digests are those that the store knows; those
+ * that the registry has, in this repository or in another one of which the store knows, are not sent. A
+ * layer whose blob was discarded can only be pushed where the registry has it.
+ *
+ * Return: 0, or a negative errno value: MISSING (no such image), USAGE (not a name, or none), FAILED (the
+ * network; access denied; a blob that was discarded).
+ */
+int snapdrv_push(struct snapdrv_store *store, const char *image, const char *ref,
+		 const struct snapdrv_registry_options *registry,
+		 const struct snapdrv_push_options *options, struct snapdrv_loaded **ret_pushed,
+		 struct snapdrv_error *err);
+
+/** snapdrv_loaded_free() - what snapdrv_load(), snapdrv_pull() or snapdrv_push() gave. Takes NULL. */
 void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count);
 
 /**

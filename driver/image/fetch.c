@@ -112,14 +112,25 @@ void fetcher_free(struct fetcher *fetcher)
 	free(fetcher);
 }
 
+/* Not what the user asked for is missing, but what the manifest promises. */
+static int broken_promise(struct snapdrv_error *err)
+{
+	struct snapdrv_error missing = *err;
+
+	return refuse(err, "%s", missing.message);
+}
+
 int fetcher_document(struct fetcher *fetcher, const struct digest *digest, int is_manifest,
 		     char **ret_data, size_t *ret_size, struct snapdrv_error *err)
 {
 	struct digest ignored;
+	int ret;
 
-	if (!is_manifest)
-		return registry_config(fetcher->registry, fetcher->repository, digest, ret_data,
-				       ret_size, err);
+	if (!is_manifest) {
+		ret = registry_config(fetcher->registry, fetcher->repository, digest, ret_data,
+				      ret_size, err);
+		return ret && err->code == SNAPDRV_MISSING ? broken_promise(err) : ret;
+	}
 	return registry_manifest(fetcher->registry, fetcher->repository, digest_format(digest).text,
 				 ret_data, ret_size, &ignored, err);
 }
@@ -207,15 +218,11 @@ static int take(void *arg, const struct http_response *response, const void *dat
 static int judge(const struct fetch *fetch, const struct http_response *response,
 		 struct snapdrv_error *err)
 {
-	if (response->status == 404) {
-		struct snapdrv_error missing;
+	if (response->status != 200 && response->status != 206) {
+		int ret = registry_failed(response, err);
 
-		/* Not what the user asked for is missing, but what the manifest promises. */
-		registry_failed(response, &missing);
-		return refuse(err, "%s", missing.message);
+		return response->status == 404 ? broken_promise(err) : ret;
 	}
-	if (response->status != 200 && response->status != 206)
-		return registry_failed(response, err);
 	if (fetch->have != fetch->size)
 		return refuse(err, "%llu bytes where its descriptor says %llu",
 			      (unsigned long long)fetch->have, (unsigned long long)fetch->size);

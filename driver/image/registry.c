@@ -86,7 +86,7 @@ int registry_open(const struct reference *reference, const struct snapdrv_regist
 	ret = fill(registry, reference, options, err);
 	if (ret) {
 		registry_close(registry);
-		return ret;
+		return fail_within(err, ret, "registry %s", reference->registry);
 	}
 	*ret_registry = registry;
 	return 0;

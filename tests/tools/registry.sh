@@ -4,9 +4,9 @@
 # To be sourced after lib.sh: real registries (Debian's docker-registry) on free ports of 127.0.0.1, and
 # liar.py, which answers what a real one would not. They end with the test.
 #
-#	registry_start NAME [tls] [auth]	its address in $REGISTRY, its directory in $WORK/NAME
-#	registry_fill NAME REF LAYOUT:TAG	skopeo's way of putting an image into it
-#	liar_start SCRIPT			tools/liar.py; its address in $LIAR, its log in $CASE/liar.log
+#	registry_start NAME [tls [clientca]] [auth]	its address in $REGISTRY, its directory in $WORK/NAME
+#	registry_fill FROM TO			skopeo copies an image there
+#	liar_start LAYOUT TWIST...		tools/liar.py; its address in $LIAR, its log in $LIAR_LOG
 #
 # The user of `auth` is `me`, the password `secret:word`.
 
@@ -23,7 +23,7 @@ registry_stop() {
 		wait "$pid" 2>/dev/null
 	done
 }
-trap 'registry_stop; finish' EXIT
+trap 'registry_status=$?; registry_stop; (exit $registry_status); finish' EXIT
 
 # make_ca DIR: ca.crt, a server's certificate for 127.0.0.1 and localhost, a client's.
 make_ca() {
@@ -52,14 +52,15 @@ registry_start() {
 	if [[ " $* " == *" tls "* ]]; then
 		[ -d "$WORK/certs" ] || make_ca "$WORK/certs"
 		cat >>"$dir/config.yml" <<-END
-			  tls: {certificate: $WORK/certs/server.cert, key: $WORK/certs/server.key}
+			  tls: {certificate: $WORK/certs/server.cert, key: $WORK/certs/server.key$(
+				[[ " $* " != *" clientca "* ]] || echo ", clientcas: [$WORK/certs/ca.crt]")}
 		END
 	fi
 	if [[ " $* " == *" auth "* ]]; then
 		htpasswd -Bbn me secret:word >"$dir/htpasswd"
 		printf 'auth: {htpasswd: {realm: test, path: %s}}\n' "$dir/htpasswd" >>"$dir/config.yml"
 	fi
-	docker-registry serve "$dir/config.yml" >"$dir/log" 2>&1 &
+	docker-registry serve "$dir/config.yml" >>"$dir/log" 2>&1 &
 	REGISTRY_PIDS+=($!)
 	wait_for 20 grep -q 'listening on' "$dir/log"
 	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/log" | head -n 1)
@@ -77,11 +78,32 @@ registry_fill() {
 
 # asked NAME PATTERN: requests that the registry's log has, the latest last.
 asked() {
-	grep -oE '"(GET|HEAD|PUT|POST|PATCH) [^"]*"' "$WORK/$1/log" | grep -E "$2" || :
+	grep -aoE '"(GET|HEAD|PUT|POST|PATCH) [^"]*"' "$WORK/$1/log" | grep -E "$2" || :
 }
 
+# liar_start LAYOUT TWIST...: ends with the case, or with liar_stop.
+LIARS=0
 liar_start() {
-	"$PYTHON" "$TOOLS/liar.py" "$CASE/liar.log" "$CASE/liar.port" "$@" 2>"$CASE/liar.err" &
-	wait_for 20 test -s "$CASE/liar.port"
-	LIAR=127.0.0.1:$(cat "$CASE/liar.port")
+	LIARS=$((LIARS + 1))
+	LIAR_LOG=$CASE/liar.$LIARS.log
+	"$PYTHON" "$TOOLS/liar.py" "$LIAR_LOG" "$CASE/liar.$LIARS.port" "$@" 2>"$CASE/liar.err" &
+	LIAR_PID=$!
+	wait_for 20 test -s "$CASE/liar.$LIARS.port"
+	read -r LIAR OTHER <"$CASE/liar.$LIARS.port"
+	LIAR=127.0.0.1:$LIAR
+}
+liar_stop() {
+	kill "$LIAR_PID"
+	wait "$LIAR_PID" 2>/dev/null || :
+}
+
+# liar_saw EXPRESSION: it is true of the list `d` of the requests that the liar got.
+liar_saw() {
+	local answer
+	answer=$("$PYTHON" -c '
+import json, sys
+d = [json.loads(line) for line in open(sys.argv[1])]
+blobs = [r for r in d if "/blobs/" in r["path"]]
+print(bool(eval(sys.argv[2])))' "$LIAR_LOG" "$1") || fail_ "cannot look at '$1' in: $(cat "$LIAR_LOG")"
+	[ "$answer" = True ] || fail_ "the liar did not see: $1"$'\n'"$(cat "$LIAR_LOG")"
 }
