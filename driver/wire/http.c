@@ -20,6 +20,7 @@
 #define COMPLAINT_MAX 65536 /* bytes of the body of an answer that is no success */
 #define CONNECT_SECONDS 30L
 #define STALL_SECONDS 60L /* without a byte */
+#define DIGEST_SECONDS 600L /* while a server looks through what it was sent */
 #define HANDLES_MAX 8
 
 struct http {
@@ -271,7 +272,8 @@ static void set_all(struct exchange *exchange, const struct http *http)
 	set(handle, CURLOPT_BUFFERSIZE, 256L * 1024);
 	set(handle, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	set(handle, CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
+	set(handle, CURLOPT_LOW_SPEED_TIME,
+	    exchange->request->body_size ? DIGEST_SECONDS : STALL_SECONDS);
 	set(handle, CURLOPT_HEADERFUNCTION, on_header);
 	set(handle, CURLOPT_HEADERDATA, exchange);
 	set(handle, CURLOPT_WRITEFUNCTION, on_body);
@@ -328,7 +330,7 @@ static int may_pass(const struct http *http, CURLcode code)
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_COULDNT_RESOLVE_HOST:
-		return http->has_answered;
+		return __atomic_load_n(&http->has_answered, __ATOMIC_RELAXED);
 	case CURLE_PARTIAL_FILE:
 	case CURLE_OPERATION_TIMEDOUT:
 	case CURLE_GOT_NOTHING:
@@ -346,7 +348,7 @@ static int judge(struct http *http, struct exchange *exchange, CURLcode code, co
 		 struct snapdrv_error *err)
 {
 	if (exchange->response->status)
-		http->has_answered = 1;
+		__atomic_store_n(&http->has_answered, 1, __ATOMIC_RELAXED);
 	if (code == CURLE_OK || exchange->is_enough)
 		return 0;
 	if (exchange->ret)

@@ -15,11 +15,12 @@ Layout(small_image(names="1")).write_dir(top + "/small")
 base = Layer([directory("usr"), file("usr/noise", noise(900_000)), symlink("lib", "usr")], "gzip")
 Layout(Image([base, [file("usr/two", "2")], [file("lib/three", noise(50_000))]], names="1")).write_dir(top + "/layers")
 Layout(Image([base, [file("usr/other", "o")]], names="1")).write_dir(top + "/sibling")
+Layout(Image([[directory("usr"), file("usr/first", noise(500_000)), file("usr/second", noise(3_000_000))]], names="1")).write_dir(top + "/stream")
 members = [small_image(name.replace("/", "-"), platform=name) for name in ("linux/arm64", "linux/amd64", "linux/s390x")]
 Layout(Index(members, names="1")).write_dir(top + "/multi")
 Layout(Image([[file(f"file{i}", noise(300_000))] for i in range(7)], names="1")).write_dir(top + "/many")
 END
-for name in small layers sibling; do
+for name in small layers sibling stream; do
 	umoci raw unpack --image "$IMAGES/$name:1" "$IMAGES/$name.tree" 2>"$WORK/umoci.log" || { cat "$WORK/umoci.log"; exit 1; }
 done
 digest_of() {
@@ -413,6 +414,48 @@ patience() {
 	liar_saw 'len(blobs) == 1'
 }
 case_ "429 and 5xx are tried again, with Retry-After as seconds and as a date; five times; not when it is a day" patience
+
+streaming() {
+	local pid
+	expect_exit 0 snap images
+	liar_start "$IMAGES/stream" hold=600000
+	TMPDIR=$CASE/tmp "$SNAPDRV" --root "$ROOT" pull --plain-http "$LIAR/x:1" >out &
+	pid=$!
+	first_is_there() {
+		[ -n "$(find "$ROOT/staging" -path '*/usr/first' -size -500001c -size +499999c)" ]
+	}
+	wait_for 60 first_is_there
+	[ ! -e out ] || [ ! -s out ] || fail_ "it came to an end: $(cat out)"
+	touch "$LIAR_LOG.go"
+	wait $pid
+	expect_exit 0 snap create "$LIAR/x:1"
+	same_tree "$IMAGES/stream.tree" "$OUT"
+}
+case_ "a layer is unpacked while it arrives: its first file is there before its second one has left" streaming
+
+docker_hub() {
+	liar_start "$IMAGES/small"
+	https_proxy=http://$LIAR expect_exit 1 snap pull debian
+	one_line_error docker.io/library/debian:latest
+	liar_saw '{(r["method"], r["path"]) for r in d} == {("CONNECT", "registry-1.docker.io:443")}'
+}
+case_ "a name without a registry is looked for at registry-1.docker.io, by \$https_proxy" docker_hub
+
+late_library() {
+	local file
+	expect_exit 0 snap images
+	LD_DEBUG=files snap images 2>debug
+	grep -q libmount debug || fail_ "nothing to see: $(head debug)"
+	! grep curl debug || fail_ "libcurl is loaded without need"
+	for file in /usr/lib/*/libcurl.so.4 /usr/lib/*/libcurl-gnutls.so.4; do
+		[ ! -e "$file" ] || own_mount mount --bind /dev/null "$(realpath "$file")"
+	done
+	expect_exit 1 snap pull "$PLAIN/team/small:1"
+	one_line_error 'libcurl4'
+	read_mounts /usr/lib
+	umount "${MOUNTS[@]}"
+}
+case_ "libcurl is loaded by pull and push alone; an error says so when it is not there" late_library
 
 connections() {
 	liar_start "$IMAGES/many"

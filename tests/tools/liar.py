@@ -18,6 +18,7 @@ the connections. The tag `1` of every repository is the layout's first manifest.
 	always=N		break off every answer after N bytes, whatever range is asked
 	norange			know nothing of ranges
 	flip, short, long	other bytes, fewer, more (Content-Length says so)
+	hold=N			stop after N bytes of a blob until there is a file LOG.go
 	silent-short		fewer bytes, no Content-Length
 	endless			a blob without an end (chunked)
 	html, big, nonsense	that in place of a manifest
@@ -33,6 +34,7 @@ import os
 import re
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 log_path, port_path, layout = sys.argv[1:4]
@@ -163,6 +165,13 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Connection", "close")
         self.end_headers()
+        if "hold" in twists:
+            self.wfile.write(rest[:int(twists["hold"])])
+            self.wfile.flush()
+            while not os.path.exists(log_path + ".go"):
+                time.sleep(0.02)
+            rest = rest[int(twists["hold"]):]
+            send = len(rest)
         self.wfile.write(rest[:send])
         self.wfile.flush()
         if send < len(rest) or not promised:
@@ -218,6 +227,10 @@ class Handler(BaseHTTPRequestHandler):
             self.give_blob(match.group(2))
 
     do_HEAD = do_GET
+
+    def do_CONNECT(self):
+        self.note()
+        self.complain(403, "DENIED", "no proxy")
 
     def do_POST(self):
         size = int(self.headers.get("Content-Length") or 0)
