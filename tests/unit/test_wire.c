@@ -132,7 +132,7 @@ static void joins_and_compares_urls(void)
 	CHECK(is_text(more, "http://h/?digest=sha256%3Aa%20b&x="));
 }
 
-static void test_base64(void)
+static void knows_base64(void)
 {
 	static const char *const pairs[][2] = {{"", ""},
 					       {"f", "Zg=="},
