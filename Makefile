@@ -13,12 +13,12 @@
 #   make clean
 
 # The one list of Debian packages: what is built with, and what is tested with.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev libbz2-dev libisal-dev \
-	libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev libbz2-dev \
+	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev
 DEMO_PACKAGES := debootstrap runc
-TEST_PACKAGES := $(DEMO_PACKAGES) attr bzip2 buildah ca-certificates clang clang-format clang-tidy containerd cppcheck \
-	e2fsprogs git libcap2-bin podman procps python3 skopeo strace umoci util-linux xfsprogs btrfs-progs \
-	xz-utils zstd
+TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
+	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs git libcap2-bin podman procps \
+	python3 skopeo strace umoci util-linux xfsprogs xz-utils zstd
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build

@@ -156,6 +156,8 @@ void cli_note(const struct cli *cli, const char *format, ...) __attribute__((for
 
 void cmd_load(struct cli *cli);
 void cmd_import(struct cli *cli);
+void cmd_pull(struct cli *cli);
+void cmd_push(struct cli *cli);
 void cmd_images(struct cli *cli);
 void cmd_history(struct cli *cli);
 void cmd_inspect(struct cli *cli);

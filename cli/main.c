@@ -14,6 +14,8 @@ static void cmd_help(struct cli *cli);
 static const struct command commands[] = {
 	{"load", cmd_load, "SOURCE|-",
 	 "Take in the images of an OCI layout or an archive (-: standard input)", "Images"},
+	{"pull", cmd_pull, "REF", "Take in an image from a registry", "Images"},
+	{"push", cmd_push, "IMAGE [REF]", "Give an image to a registry", "Images"},
 	{"import", cmd_import, "TAR|- REF",
 	 "Make an image from the tar of a root filesystem (-: standard input)", "Images"},
 	{"images", cmd_images, "", "List the images", "Images"},

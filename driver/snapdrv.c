@@ -13,6 +13,8 @@
 #include "image/history.h"
 #include "image/images.h"
 #include "image/load.h"
+#include "image/pull.h"
+#include "image/push.h"
 #include "image/save.h"
 #include "image/times.h"
 #include "kernel/scratch.h"
@@ -108,6 +110,27 @@ PUBLIC int snapdrv_load_fd(struct snapdrv_store *store, int fd,
 	struct snapdrv_error own;
 
 	return image_load(&store->graph, NULL, fd, options, ret_loaded, ret_count,
+			  or_own(err, &own));
+}
+
+PUBLIC int snapdrv_pull(struct snapdrv_store *store, const char *ref,
+			const struct snapdrv_registry_options *registry,
+			const struct snapdrv_load_options *options,
+			struct snapdrv_loaded **ret_loaded, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_pull(&store->graph, ref, registry, options, ret_loaded, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_push(struct snapdrv_store *store, const char *image, const char *ref,
+			const struct snapdrv_registry_options *registry,
+			const struct snapdrv_push_options *options,
+			struct snapdrv_loaded **ret_pushed, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return image_push(&store->graph, image, ref, registry, options, ret_pushed,
 			  or_own(err, &own));
 }
 

@@ -205,7 +205,79 @@ int snapdrv_load_fd(struct snapdrv_store *store, int fd, const struct snapdrv_lo
 		    struct snapdrv_loaded **ret_loaded, size_t *ret_count,
 		    struct snapdrv_error *err);
 
-/** snapdrv_loaded_free() - free what snapdrv_load() gave. Takes NULL. */
+/** Flags of struct snapdrv_registry_options. */
+enum snapdrv_registry_flags {
+	SNAPDRV_PLAIN_HTTP = 1 << 0 /* speak HTTP, without TLS; localhost is no exception */
+};
+
+/**
+ * struct snapdrv_registry_options - how to reach a registry; all zero is a good start.
+ * @flags:    enum snapdrv_registry_flags.
+ * @creds:    USER:PASSWORD, or NULL: as the authentication files of podman and docker say
+ *            ($REGISTRY_AUTH_FILE; containers/auth.json in $XDG_RUNTIME_DIR, /run and ~/.config;
+ *            ~/.docker/config.json), credential helpers included; nobody where they say nothing.
+ * @cert_dir: directory with ca.crt (trusted besides the system's), client.cert and client.key, each
+ *            where it is needed; or NULL.
+ */
+struct snapdrv_registry_options {
+	unsigned flags;
+	const char *creds;
+	const char *cert_dir;
+};
+
+/**
+ * snapdrv_pull() - take in an image from a registry.
+ * @ref:      [registry/]name[:tag][@digest]; docker.io where it names no registry. Borrowed.
+ * @registry: or NULL. Borrowed.
+ * @options:  as in snapdrv_load(), its ref is not looked at; or NULL. Borrowed. Progress tells what has
+ *            arrived of each layer; it is called from several threads, never from two at once.
+ * @ret_loaded: the image, for snapdrv_loaded_free() with a count of 1.
+ *
+ * Layers are unpacked while they arrive; those that the store has are not asked for. What came of a layer
+ * when the connection broke for good, or the process was killed, is where the next call goes on. At most
+ * 64 MB of memory.
+ *
+ * Return: 0, or a negative errno value: MISSING (no such tag or repository, in the registry's words; no
+ * image for the platform), REFUSED (what came is corrupt, hostile or does not match its digest; the
+ * store is as it was), USAGE, FAILED (the network; libcurl is not installed; access denied).
+ */
+int snapdrv_pull(struct snapdrv_store *store, const char *ref,
+		 const struct snapdrv_registry_options *registry,
+		 const struct snapdrv_load_options *options, struct snapdrv_loaded **ret_loaded,
+		 struct snapdrv_error *err);
+
+/**
+ * struct snapdrv_push_options - how to push; all zero is a good start.
+ * @progress: told what was sent of each blob; called from several threads, never from two at once. Or
+ *            NULL.
+ * @progress_arg: its argument.
+ */
+struct snapdrv_push_options {
+	void (*progress)(void *arg, const struct snapdrv_progress *progress);
+	void *progress_arg;
+};
+
+/**
+ * snapdrv_push() - give an image to a registry.
+ * @image: as in snapdrv_create(). Borrowed.
+ * @ref: the name that it gets there, with its registry; NULL: @image, when that is a name. Borrowed.
+ * @registry: or NULL. @options: or NULL. Borrowed.
+ * @ret_pushed: the name in full, the image ID and the manifest's digest, for snapdrv_loaded_free() with a
+ *         count of 1.
+ *
+ * Blobs are sent as they are kept, byte for byte, so that the digests are those that the store knows; those
+ * that the registry has, in this repository or in another one of which the store knows, are not sent. A
+ * layer whose blob was discarded can only be pushed where the registry has it.
+ *
+ * Return: 0, or a negative errno value: MISSING (no such image), USAGE (not a name, or none), FAILED (the
+ * network; access denied; a blob that was discarded).
+ */
+int snapdrv_push(struct snapdrv_store *store, const char *image, const char *ref,
+		 const struct snapdrv_registry_options *registry,
+		 const struct snapdrv_push_options *options, struct snapdrv_loaded **ret_pushed,
+		 struct snapdrv_error *err);
+
+/** snapdrv_loaded_free() - what snapdrv_load(), snapdrv_pull() or snapdrv_push() gave. Takes NULL. */
 void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count);
 
 /**

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "image/fetch.h"
 #include "image/reference.h"
 
 #define INDEX_DEPTH_MAX 8
@@ -65,15 +66,31 @@ static char *blob_member(const struct digest *digest, struct snapdrv_error *err)
 	return text_format(err, "blobs/sha256/%s", digest_hex(&text));
 }
 
-/* A document of the layout by its descriptor, verified. */
-static int read_blob(struct layout *layout, const struct descriptor *descriptor, char **ret_data,
-		     size_t *ret_size, struct snapdrv_error *err)
+/* 1 found, 0 there is none. A registry has manifests and other blobs in two places. */
+static int find_blob(struct layout *layout, const struct digest *digest, int is_manifest,
+		     char **ret_data, size_t *ret_size, struct snapdrv_error *err)
 {
-	cleanup_free char *member = blob_member(&descriptor->digest, err), *data = NULL;
+	struct fetcher *fetcher = source_fetcher(layout->source);
+	cleanup_free char *member = NULL;
+	int ret;
+
+	if (fetcher) {
+		ret = fetcher_document(fetcher, digest, is_manifest, ret_data, ret_size, err);
+		return ret ? ret : 1;
+	}
+	member = blob_member(digest, err);
+	return member ? source_document(layout->source, member, ret_data, ret_size, err) : -ENOMEM;
+}
+
+/* A document of the layout by its descriptor, verified. */
+static int read_blob(struct layout *layout, const struct descriptor *descriptor, int is_manifest,
+		     char **ret_data, size_t *ret_size, struct snapdrv_error *err)
+{
+	cleanup_free char *data = NULL;
 	struct digest_text text = digest_format(&descriptor->digest);
 	struct digest actual;
 	size_t size;
-	int found = member ? source_document(layout->source, member, &data, &size, err) : -ENOMEM;
+	int found = find_blob(layout, &descriptor->digest, is_manifest, &data, &size, err);
 
 	if (found < 0)
 		return fail_within(err, found, "blob %s", text.text);
@@ -159,7 +176,7 @@ static int plan_manifest(struct layout *layout, const struct descriptor *descrip
 	if (!ret)
 		ret = plan_layers(image, manifest, err);
 	if (!ret)
-		ret = read_blob(layout, &config_descriptor, &config, &config_size, err);
+		ret = read_blob(layout, &config_descriptor, 0, &config, &config_size, err);
 	if (!ret)
 		ret = plan_config(image, config, config_size, err);
 	return ret ? fail_within(err, ret, "manifest %s", digest_format(&descriptor->digest).text)
@@ -245,7 +262,7 @@ static int plan_descriptor(struct layout *layout, const json_t *json, const char
 	int ret = read_descriptor(json, &descriptor, err);
 
 	if (!ret)
-		ret = read_blob(layout, &descriptor, &data, &size, err);
+		ret = read_blob(layout, &descriptor, 1, &data, &size, err);
 	return ret ? ret : plan_document(layout, &descriptor, data, size, reference, depth, err);
 }
 
@@ -397,4 +414,14 @@ int plan_layout(struct source *source, const char *text, size_t size,
 			return ret;
 	}
 	return 0;
+}
+
+int plan_fetched(struct source *source, char *data, size_t size, const struct digest *digest,
+		 const char *reference, const struct platform *platform, struct plans *plans,
+		 struct snapdrv_error *err)
+{
+	struct layout layout = {source, platform, plans};
+	const struct descriptor descriptor = {.digest = *digest, .size = size};
+
+	return plan_document(&layout, &descriptor, data, size, reference, 0, err);
 }

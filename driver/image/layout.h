@@ -15,4 +15,12 @@
 int plan_layout(struct source *source, const char *text, size_t size,
 		const struct platform *platform, struct plans *plans, struct snapdrv_error *err);
 
+/**
+ * plan_fetched() - plan one image by the manifest or index that a registry gave.
+ * @data: @size bytes of digest @digest, taken over also on failure.
+ */
+int plan_fetched(struct source *source, char *data, size_t size, const struct digest *digest,
+		 const char *reference, const struct platform *platform, struct plans *plans,
+		 struct snapdrv_error *err);
+
 #endif

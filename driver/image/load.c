@@ -97,8 +97,8 @@ static int add_loaded(const struct image_plan *image, const char *reference,
 	return item->id && item->digest && (!reference || item->reference) ? 0 : -ENOMEM;
 }
 
-static int list_loaded(const struct plans *plans, struct snapdrv_loaded **ret_loaded,
-		       size_t *ret_count, struct snapdrv_error *err)
+int loaded_list(const struct plans *plans, struct snapdrv_loaded **ret_loaded, size_t *ret_count,
+		struct snapdrv_error *err)
 {
 	struct snapdrv_loaded *loaded = NULL;
 	size_t count = 0;
@@ -177,7 +177,7 @@ int image_load(struct graph *graph, const char *path, int fd,
 		ret = load_times_list(&units, intake.options->times, err);
 	if (ret)
 		return ret;
-	ret = list_loaded(&plans, ret_loaded, ret_count, err);
+	ret = loaded_list(&plans, ret_loaded, ret_count, err);
 	if (ret && intake.options->times)
 		load_times_done(intake.options->times);
 	return ret;

@@ -10,6 +10,12 @@ int image_load(struct graph *graph, const char *path, int fd,
 	       const struct snapdrv_load_options *options, struct snapdrv_loaded **ret_loaded,
 	       size_t *ret_count, struct snapdrv_error *err);
 
+struct plans;
+
+/** loaded_list() - what has been brought in by these plans, for image_loaded_free(). */
+int loaded_list(const struct plans *plans, struct snapdrv_loaded **ret_loaded, size_t *ret_count,
+		struct snapdrv_error *err);
+
 void image_loaded_free(struct snapdrv_loaded *loaded, size_t count);
 
 /** image_import() - snapdrv_import_fd(). */

@@ -104,6 +104,23 @@ int source_open(struct intake *intake, const char *path, int fd, struct source *
 	return 0;
 }
 
+int source_fetched(struct intake *intake, struct fetcher *fetcher, struct source **ret_source,
+		   struct snapdrv_error *err)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		return fail_memory(err);
+	*source = (struct source){.intake = intake, .fd = -1, .fetcher = fetcher};
+	*ret_source = source;
+	return 0;
+}
+
+struct fetcher *source_fetcher(const struct source *source)
+{
+	return source->fetcher;
+}
+
 void source_close(struct source *source)
 {
 	if (!source)

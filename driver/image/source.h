@@ -23,6 +23,15 @@ struct source;
 int source_open(struct intake *intake, const char *path, int fd, struct source **ret_source,
 		struct snapdrv_error *err);
 
+struct fetcher;
+
+/** source_fetched() - a source that is a repository of a registry. @fetcher: borrowed for its life. */
+int source_fetched(struct intake *intake, struct fetcher *fetcher, struct source **ret_source,
+		   struct snapdrv_error *err);
+
+/** source_fetcher() - that one, or NULL: documents and layers are asked from it then. Borrowed. */
+struct fetcher *source_fetcher(const struct source *source);
+
 /** source_close() - takes NULL. */
 void source_close(struct source *source);
 

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "image/fetch.h"
 #include "image/times.h"
 #include "store/content.h"
 
@@ -125,7 +126,7 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 	int ret;
 
 	request.carries_out = !intake->graph->backend.ops->is_layered;
-	if (intake->options->progress) {
+	if (intake->options->progress && label) {
 		request.progress = tell_progress;
 		request.progress_arg = &progress;
 	}
@@ -207,6 +208,13 @@ int stage_place(struct intake *intake, const struct layer_place *place, const ch
 	struct store_name blob;
 	int linked = 0, ret;
 
+	if (place->fetch) {
+		struct fetch_reader reader = {.fetch = place->fetch};
+		const struct layer_input arriving = fetch_input(&reader);
+
+		return stage_unpack(intake, &arriving, NULL, 0, parents, lower_fd, 0, ret_staged,
+				    err);
+	}
 	if (keep_blob && place->is_whole_file) {
 		linked = content_keep_file(&intake->graph->store, place->fd, &blob, err);
 		if (linked < 0)

@@ -45,15 +45,18 @@ struct staged {
 
 void staged_drop(struct intake *intake, struct staged *staged);
 
+struct fetch;
+
 /** struct layer_place - where the bytes of a layer are. */
 struct layer_place {
-	int fd; /* borrowed from the source, or owned when owns_fd; -1: nowhere but in `staged` */
+	int fd; /* borrowed from the source, or owned when owns_fd; -1: in `staged` or `fetch` */
 	int owns_fd;
 	int is_whole_file; /* the file is the blob: it may be linked */
 	uint64_t offset;
 	uint64_t size;
 	struct staged
 		*staged; /* a layer of a stream, taken as it came by; borrowed from the source */
+	struct fetch *fetch; /* it comes from a registry; borrowed from the fetcher */
 };
 
 void layer_place_done(struct layer_place *place);
@@ -70,7 +73,7 @@ struct parents_source {
 
 /**
  * stage_unpack() - unpack a layer into a draft. In a thread that tree_writer_thread() prepared.
- * @label:    the layer's name in progress. Borrowed.
+ * @label:    the layer's name in progress, or NULL for none. Borrowed.
  * @size:     bytes of the input, or 0 when that is not known.
  * @parents:  asked when reading and inflating have begun.
  * @lower_fd: the merged lower layers, or -1 to do without them for now.
@@ -86,7 +89,10 @@ int stage_unpack(struct intake *intake, const struct layer_input *input, const c
 int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 	       struct staged *ret_staged, struct snapdrv_error *err);
 
-/** stage_place() - stage_unpack() of a place that can be read; links the blob where that is possible. */
+/**
+ * stage_place() - stage_unpack() of a place that can be read; links the blob where that is possible. One
+ * that is fetched stays the fetcher's file: fetch_keep() it when its digest is known to be right.
+ */
 int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
 		struct parents_source parents, int lower_fd, int keep_blob,
 		struct staged *ret_staged, struct snapdrv_error *err);

@@ -27,6 +27,7 @@ struct source {
 	int owns_fd;
 	int is_dir;
 	int is_stream;
+	struct fetcher *fetcher; /* of a registry, which has nothing of the rest */
 	struct source_member *members;
 	size_t n_members;
 	size_t documents; /* bytes held */

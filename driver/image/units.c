@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "image/fetch.h"
 #include "image/keys.h"
 #include "store/content.h"
 #include "store/lock.h"
@@ -152,13 +153,17 @@ static int lock_missing(struct units *units, struct snapdrv_error *err)
 	return lock_layers(&units->intake->graph->store, digests, n, err);
 }
 
-static int find_place(struct unit *unit, struct source *source, struct snapdrv_error *err)
+static int find_place(struct units *units, struct unit *unit, struct source *source,
+		      struct snapdrv_error *err)
 {
 	const struct layer_plan *layer = unit->layer;
 	int found;
 
-	if (unit->place.fd >= 0 || unit->place.staged)
+	if (unit->place.fd >= 0 || unit->place.staged || unit->place.fetch)
 		return 0;
+	if (units->fetcher)
+		return fetcher_add(units->fetcher, &layer->blob, layer->size, &unit->place.fetch,
+				   err);
 	found = source_layer(source, layer->member, &unit->place, err);
 	if (found < 0)
 		return found;
@@ -177,15 +182,18 @@ int units_look_up(struct units *units, struct source *source, struct snapdrv_err
 
 	for (size_t i = 0; i < units->count && !ret; i++)
 		ret = look_up(units, units->items[i], err);
+	units->fetcher = source ? source_fetcher(source) : NULL;
 	if (!ret)
 		ret = lock_missing(units, err);
+	if (!ret)
+		ret = fetcher_go_on(units->fetcher, err);
 	/* Again: what was waited for may be there now. */
 	for (size_t i = 0; i < units->count && !ret; i++) {
 		struct unit *unit = units->items[i];
 
 		ret = look_up(units, unit, err);
 		if (!ret && source && is_missing(unit))
-			ret = find_place(unit, source, err);
+			ret = find_place(units, unit, source, err);
 		if (ret)
 			return fail_layer(unit, ret, err);
 	}
@@ -293,7 +301,7 @@ static int unpack_again(struct units *units, struct unit *unit, int lower_fd,
 	struct staged again = {0};
 	int ret;
 
-	if (unit->place.fd < 0)
+	if (unit->place.fd < 0 && !unit->place.fetch)
 		return refuse(err,
 			      "it goes through a symlink of a lower layer, and the stream is past "
 			      "it: load it from a file, or without discarding blobs");
@@ -345,13 +353,15 @@ static void learn_blob(struct unit *unit)
 	layer->size = unit->staged.result.blob_size;
 }
 
-static int read_unit(struct units *units, struct unit *unit, struct snapdrv_error *err)
+static int read_place(struct units *units, struct unit *unit, int keep, struct snapdrv_error *err)
 {
 	struct intake *intake = units->intake;
 	struct layer_place *place = &unit->place;
 	struct input_range range = {place->fd, place->offset, place->offset + place->size};
-	const struct layer_input input = input_from_range(&range);
-	int keep = intake_keeps_blobs(intake) && (unit->wants_blob || !unit->layer->has_blob), ret;
+	struct fetch_reader reader = {.fetch = place->fetch};
+	const struct layer_input input =
+		place->fetch ? fetch_input(&reader) : input_from_range(&range);
+	int ret;
 
 	if (place->staged && (place->staged->is_unpacked || unit->has_tree)) {
 		unit->staged = *place->staged;
@@ -360,13 +370,32 @@ static int read_unit(struct units *units, struct unit *unit, struct snapdrv_erro
 			draft_drop(intake->graph, &unit->staged.draft);
 		ret = 0;
 	} else if (unit->has_tree) {
-		ret = stage_blob(intake, &input, keep, &unit->staged, err);
+		ret = stage_blob(intake, &input, keep && !place->fetch, &unit->staged, err);
 	} else {
 		ret = unpack_place(units, unit, -1, keep, &unit->staged, err);
 	}
 	if (ret)
 		return ret;
 	return check_digests(unit, &unit->staged.result, err);
+}
+
+static int read_unit(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	struct fetch *fetch = unit->place.fetch;
+	int keep =
+		intake_keeps_blobs(units->intake) && (unit->wants_blob || !unit->layer->has_blob);
+	int ret = read_place(units, unit, keep, err);
+
+	/* What an earlier run left of a blob may have suffered since. */
+	if (ret && fetch && err->code == SNAPDRV_REFUSED && fetch_again(fetch)) {
+		staged_drop(units->intake, &unit->staged);
+		ret = read_place(units, unit, keep, err);
+	}
+	if (ret || !fetch || !keep)
+		return ret;
+	ret = fetch_keep(fetch, &unit->staged.blob, err);
+	unit->staged.has_blob = ret == 1;
+	return ret < 0 ? ret : 0;
 }
 
 /* Whether the tree that is there for the twin does for this one, and nothing has to be read for a blob. */
@@ -473,6 +502,8 @@ static void *work(void *arg)
 			units->err = err;
 		}
 		bind_ready(units);
+		if (units->ret)
+			fetcher_stop(units->fetcher);
 		pthread_cond_broadcast(&units->changed);
 	}
 	pthread_mutex_unlock(&units->lock);

@@ -27,7 +27,8 @@ struct unit {
 struct units {
 	struct intake *intake;
 	struct plans *plans;
-	struct unit **items; /* parents before their children */
+	struct fetcher *fetcher; /* where layers come from a registry; borrowed, or NULL */
+	struct unit **items;	 /* parents before their children */
 	size_t count;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

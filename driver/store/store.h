@@ -12,6 +12,7 @@
  *
  *   snapdrv.db            the database: what has no row here does not exist
  *   content/sha256/HEX    blobs
+ *   content/partial/HEX   blobs that came only in part, see store/partial.h
  *   layers/ID             read-only trees of the backend, by the id of their row in `tree`
  *   active/ID             trees of containers, likewise
  *   containers/NAME       a container's rootfs/, the mount point

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images from registries and to them: pull, push. */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "output.h"
+#include "progress.h"
+
+struct transfer {
+	struct snapdrv_registry_options registry;
+	struct snapdrv_load_options options;
+	struct progress_line progress;
+};
+
+#define AT(member) offsetof(struct transfer, member)
+
+static const struct option_row registry_options[] = {
+	{.name = "creds",
+	 .type = OPTION_TEXT,
+	 .value = "USER:PASS",
+	 .help = "name and password (from podman's and docker's files)",
+	 .offset = AT(registry.creds)},
+	{.name = "plain-http",
+	 .type = OPTION_FLAG,
+	 .help = "speak HTTP, without TLS",
+	 .offset = AT(registry.flags),
+	 .bit = SNAPDRV_PLAIN_HTTP},
+	{.name = "cert-dir",
+	 .type = OPTION_TEXT,
+	 .value = "DIR",
+	 .help = "directory of ca.crt, client.cert and client.key",
+	 .offset = AT(registry.cert_dir)},
+	{0},
+};
+
+static const struct option_row pull_options[] = {
+	{.name = "platform",
+	 .type = OPTION_TEXT,
+	 .value = "OS/ARCH",
+	 .help = "the platform, with /VARIANT (this machine's)",
+	 .offset = AT(options.platform)},
+	{.name = "discard-blobs",
+	 .type = OPTION_FLAG,
+	 .help = "keep no compressed layers",
+	 .offset = AT(options.flags),
+	 .bit = SNAPDRV_DISCARD_BLOBS},
+	{.name = "no-sync",
+	 .type = OPTION_FLAG,
+	 .help = "do not wait for the disk; a power cut may lose the image",
+	 .offset = AT(options.flags),
+	 .bit = SNAPDRV_NO_SYNC},
+	{.name = "max-entries",
+	 .type = OPTION_NUMBER,
+	 .value = "N",
+	 .help = "most entries of a layer (10000000)",
+	 .offset = AT(options.max_entries)},
+	{.name = "max-bytes",
+	 .type = OPTION_SIZE,
+	 .value = "SIZE",
+	 .help = "most uncompressed bytes of a layer (1T)",
+	 .offset = AT(options.max_bytes)},
+	{.name = "max-ratio",
+	 .type = OPTION_NUMBER,
+	 .value = "N",
+	 .help = "most uncompressed bytes for a compressed one (1100)",
+	 .offset = AT(options.max_ratio)},
+	{.more = registry_options},
+};
+
+static const struct field pulled_fields[] = {
+	{.key = "reference", .offset = offsetof(struct snapdrv_loaded, reference)},
+	{.key = "id", .offset = offsetof(struct snapdrv_loaded, id)},
+	{.key = "digest", .offset = offsetof(struct snapdrv_loaded, digest)},
+	{0},
+};
+
+static void print_pulled(struct cli *cli, const struct snapdrv_loaded *loaded)
+{
+	struct rows rows = {pulled_fields, loaded, sizeof(*loaded), 1};
+
+	if (!cli->json)
+		printf("%s %s\n", loaded->reference, loaded->id);
+	else if (output_json_rows("pulled", &rows))
+		cli_memory(cli);
+	cli_note(cli, "'%s': digest %s", cli->words[0], loaded->digest);
+}
+
+void cmd_pull(struct cli *cli)
+{
+	struct transfer transfer = {0};
+	struct snapdrv_loaded *loaded;
+	struct snapdrv_error err;
+	int ret;
+
+	if (cli_begin(cli, pull_options, &transfer, 1, 1))
+		return;
+	if (!cli->quiet && !cli->json && progress_line_wanted()) {
+		transfer.options.progress = progress_line_show;
+		transfer.options.progress_arg = &transfer.progress;
+	}
+	ret = snapdrv_pull(cli->store, cli->words[0], &transfer.registry, &transfer.options,
+			   &loaded, &err);
+	progress_line_done(&transfer.progress);
+	if (ret) {
+		cli_report(cli, &err);
+		return;
+	}
+	print_pulled(cli, loaded);
+	snapdrv_loaded_free(loaded, 1);
+}
+
+void cmd_push(struct cli *cli)
+{
+	struct transfer transfer = {0};
+	struct snapdrv_push_options options = {0};
+	struct snapdrv_loaded *pushed;
+	struct snapdrv_error err;
+	int ret;
+
+	if (cli_begin(cli, registry_options, &transfer, 1, 2))
+		return;
+	if (!cli->quiet && !cli->json && progress_line_wanted()) {
+		options.progress = progress_line_show;
+		options.progress_arg = &transfer.progress;
+	}
+	ret = snapdrv_push(cli->store, cli->words[0], cli->n_words > 1 ? cli->words[1] : NULL,
+			   &transfer.registry, &options, &pushed, &err);
+	progress_line_done(&transfer.progress);
+	if (ret) {
+		cli_report(cli, &err);
+		return;
+	}
+	if (!cli->json)
+		puts(pushed->digest);
+	else if (output_json_rows("pushed",
+				  &(struct rows){pulled_fields, pushed, sizeof(*pushed), 1}))
+		cli_memory(cli);
+	cli_note(cli, "pushed as '%s'", pushed->reference);
+	snapdrv_loaded_free(pushed, 1);
+}
