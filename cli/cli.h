@@ -164,6 +164,9 @@ void cmd_mount(struct cli *cli);
 void cmd_umount(struct cli *cli);
 void cmd_ls(struct cli *cli);
 void cmd_rm(struct cli *cli);
+void cmd_diff(struct cli *cli);
+void cmd_export(struct cli *cli);
+void cmd_commit(struct cli *cli);
 void cmd_info(struct cli *cli);
 void cmd_bench(struct cli *cli);
 
