@@ -221,6 +221,7 @@ void cmd_commit(struct cli *cli)
 	}
 	if (!cli->json)
 		puts(id);
-	else if (output_json_rows("committed", &(struct rows){committed_fields, &id, sizeof(id), 1}))
+	else if (output_json_rows("committed",
+				  &(struct rows){committed_fields, &id, sizeof(id), 1}))
 		cli_memory(cli);
 }

@@ -218,8 +218,8 @@ static int open_root(const struct backend *backend, const struct tree_stack *sta
  * of what has been removed again. So all that is in it is compared with the merged parents.
  */
 static int overlay_changes(const struct backend *backend, const struct tree_ref *tree,
-			   enum tree_kind kind, const struct tree_stack *parents,
-			   change_fn *report, void *arg, struct snapdrv_error *err)
+			   enum tree_kind kind, const struct tree_stack *parents, change_fn *report,
+			   void *arg, struct snapdrv_error *err)
 {
 	cleanup_fd int fd = -1, old_fd = -1, root_fd = -1, old_root_fd = -1;
 	struct change_trees trees = {.is_upper = 1, .is_whole = tree->root_opaque};

@@ -210,9 +210,9 @@ static int descend(struct walk *walk, size_t record, const struct pair *pair,
 	};
 	int ret;
 
-	how.is_whole =
-		is_upper && (level->is_whole || !how.has_old ||
-			     xattr_has(pair->new.dir_fd, pair->new.name, "trusted.overlay.opaque", "y"));
+	how.is_whole = is_upper &&
+		       (level->is_whole || !how.has_old ||
+			xattr_has(pair->new.dir_fd, pair->new.name, "trusted.overlay.opaque", "y"));
 	ret = dirs_push(&walk->new, pair->new.name, err);
 	if (dirs_is_gone(ret))
 		return 0;
@@ -226,9 +226,9 @@ static int is_same(const struct walk *walk, const struct pair *pair, struct snap
 {
 	const struct timespec *copied = walk->trees->copied, *ctime = &pair->new.st.st_ctim;
 	/* The clock of a file system stands still for some milliseconds. */
-	int is_untouched = copied && (ctime->tv_sec < copied->tv_sec ||
-				      (ctime->tv_sec == copied->tv_sec &&
-				       ctime->tv_nsec < copied->tv_nsec));
+	int is_untouched =
+		copied && (ctime->tv_sec < copied->tv_sec ||
+			   (ctime->tv_sec == copied->tv_sec && ctime->tv_nsec < copied->tv_nsec));
 	int same = same_attributes(&pair->new, &pair->old, is_untouched, err);
 
 	if (same != 1 || is_untouched || !S_ISREG(pair->new.st.st_mode))
@@ -243,7 +243,8 @@ static int note(struct walk *walk, const struct pair *pair, char kind, struct sn
 				   pair->has_new ? pair->new.name : pair->old.name, kind, err);
 	struct record *record;
 	int is_dir = pair->has_new && S_ISDIR(new->st_mode);
-	int has_links = (pair->has_new && new->st_nlink > 1) || (pair->has_old && old->st_nlink > 1);
+	int has_links =
+		(pair->has_new && new->st_nlink > 1) || (pair->has_old && old->st_nlink > 1);
 
 	if (index == NO_RECORD)
 		return -ENOMEM;
@@ -279,8 +280,7 @@ static int compare(struct walk *walk, const struct pair *pair, struct snapdrv_er
 static int look(struct same_file *file, int *ret_has, struct snapdrv_error *err)
 {
 	*ret_has = !fstatat(file->dir_fd, file->name, &file->st, AT_SYMLINK_NOFOLLOW);
-	return *ret_has || errno == ENOENT ? 0
-					   : fail_errno(err, "stat %s", quote(file->name).text);
+	return *ret_has || errno == ENOENT ? 0 : fail_errno(err, "stat %s", quote(file->name).text);
 }
 
 static int compare_entry(struct walk *walk, const struct dir_entry *new,
@@ -291,7 +291,7 @@ static int compare_entry(struct walk *walk, const struct dir_entry *new,
 	struct pair pair = {.new = {.name = name}, .old = {.name = name}};
 	int ret = 0;
 
-	pair.keeps_inode = new && old && new->inode == old->inode && new->type == old->type;
+	pair.keeps_inode = new &&old &&new->inode == old->inode &&new->type == old->type;
 	if (level->is_filtered && pair.keeps_inode &&
 	    !inode_set_has(walk->trees->changed, new->inode))
 		return 0;

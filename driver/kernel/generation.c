@@ -126,8 +126,8 @@ static int take_inode(void *arg, const struct btrfs_ioctl_search_header *header,
 		       : 0;
 }
 
-static int take_parents(void *arg, const struct btrfs_ioctl_search_header *header,
-			const char *data, struct snapdrv_error *err)
+static int take_parents(void *arg, const struct btrfs_ioctl_search_header *header, const char *data,
+			struct snapdrv_error *err)
 {
 	struct collection *collection = arg;
 

@@ -84,8 +84,7 @@ static int list_files(const struct records *records, int is_old, struct file_nam
 		return fail_memory(err);
 	count = 0;
 	for (size_t i = 0; i < records->count; i++) {
-		const struct file_id *id =
-			is_old ? &records->items[i].old : &records->items[i].id;
+		const struct file_id *id = is_old ? &records->items[i].old : &records->items[i].id;
 
 		if (id->n_links)
 			names[count++] = (struct file_name){*id, i};
@@ -146,7 +145,8 @@ static void split_group(struct records *records, const struct file_name *names, 
 
 		if (record->kind)
 			continue;
-		if (!kept || (record->id.inode == record->old.inode && kept->id.inode != kept->old.inode))
+		if (!kept ||
+		    (record->id.inode == record->old.inode && kept->id.inode != kept->old.inode))
 			kept = record;
 	}
 	for (size_t i = 0; i < n; i++) {

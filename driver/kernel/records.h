@@ -20,12 +20,13 @@ struct file_id {
 struct record {
 	size_t parent; /* index of the directory's record, or NO_RECORD for the root */
 	char *name;
-	char kind;	    /* of struct change, or 0: not known to be a change so far */
-	char is_dir;	    /* in the new tree */
-	char is_parent;	    /* of struct change, like the next two */
+	char kind;	/* of struct change, or 0: not known to be a change so far */
+	char is_dir;	/* in the new tree */
+	char is_parent; /* of struct change, like the next two */
 	char is_opaque;
 	char is_covered;
-	struct file_id id;  /* in the new tree; not of directories, nor where there are no other names */
+	struct file_id
+		id; /* in the new tree; not of directories, nor where there are no other names */
 	struct file_id old; /* in the old one */
 	size_t link;	    /* the first record of the same file, or NO_RECORD */
 };

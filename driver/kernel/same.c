@@ -111,8 +111,8 @@ int same_content(const struct same_file *one, const struct same_file *other,
 		return fail_memory(err);
 	for (;;) {
 		ssize_t got = read_full(fd, data, BUFFER_SIZE, at, err);
-		ssize_t other_got = got < 0 ? got
-					    : read_full(other_fd, other_data, BUFFER_SIZE, at, err);
+		ssize_t other_got =
+			got < 0 ? got : read_full(other_fd, other_data, BUFFER_SIZE, at, err);
 
 		if (got < 0 || other_got < 0)
 			return (int)(got < 0 ? got : other_got);

@@ -177,8 +177,7 @@ static int read_item(const char *path, const char *name, struct xattr_items *ite
 	}
 	if (size < 0)
 		/* Taken away a moment ago. */
-		return errno == ENODATA ? 0
-					: fail_errno(err, "read xattr %s", quote(name).text);
+		return errno == ENODATA ? 0 : fail_errno(err, "read xattr %s", quote(name).text);
 	grown[items->count++] =
 		(struct xattr_item){steal_ptr(&copy), steal_ptr(&value), (size_t)size};
 	return 0;

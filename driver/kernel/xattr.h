@@ -42,7 +42,7 @@ struct xattr_items {
 		char *name;
 		char *value;
 		size_t size;
-	} *items;
+	} * items;
 	size_t count;
 };
 

@@ -35,9 +35,8 @@ static int add_block(struct bytes *to, const void *data, size_t size, struct sna
 	static const char zeros[TAR_BLOCK];
 	int ret = bytes_add(to, data, size, err);
 
-	return ret || !(size % TAR_BLOCK)
-		       ? ret
-		       : bytes_add(to, zeros, TAR_BLOCK - size % TAR_BLOCK, err);
+	return ret || !(size % TAR_BLOCK) ? ret
+					  : bytes_add(to, zeros, TAR_BLOCK - size % TAR_BLOCK, err);
 }
 
 /* "LENGTH KEY=VALUE\n", whose length counts its own digits. */

@@ -15,7 +15,7 @@
 /** struct tar_header - an entry; everything is borrowed. */
 struct tar_header {
 	const char *path; /* any bytes */
-	char type;	  /* '0' file, '1' hard link, '2' symlink, '3' and '4' devices, '5' directory, '6' FIFO */
+	char type; /* '0' file, '1' hard link, '2' symlink, '3' and '4' devices, '5' directory, '6' FIFO */
 	const char *link; /* of '1' and '2' */
 	uint64_t size;	  /* bytes that follow it */
 	int is_sparse;	  /* GNU's format 1.0: a map comes first in them */

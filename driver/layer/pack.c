@@ -63,8 +63,7 @@ static int put_padding(struct pack *pack, uint64_t size, struct snapdrv_error *e
 	return put(pack, zeros, (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK, err);
 }
 
-static int put_header(struct pack *pack, const struct tar_header *header,
-		      struct snapdrv_error *err)
+static int put_header(struct pack *pack, const struct tar_header *header, struct snapdrv_error *err)
 {
 	int ret;
 
@@ -158,8 +157,8 @@ static int make_map(const struct data_map *map, uint64_t real_size, struct bytes
 			ret = add_line(ret_text, 0, err);
 	}
 	return ret ? ret
-		   : bytes_add(ret_text, zeros, (TAR_BLOCK - ret_text->size % TAR_BLOCK) % TAR_BLOCK,
-			       err);
+		   : bytes_add(ret_text, zeros,
+			       (TAR_BLOCK - ret_text->size % TAR_BLOCK) % TAR_BLOCK, err);
 }
 
 static int put_sparse(struct pack *pack, struct tar_header *header, int fd,
@@ -225,8 +224,8 @@ static int put_symlink(struct pack *pack, const struct change *change, struct ta
 	return put_header(pack, header, err);
 }
 
-static int put_directory(struct pack *pack, const struct change *change,
-			 struct tar_header *header, struct snapdrv_error *err)
+static int put_directory(struct pack *pack, const struct change *change, struct tar_header *header,
+			 struct snapdrv_error *err)
 {
 	cleanup_free char *path = text_format(err, "%s/", *change->path ? change->path : ".");
 	int ret;
