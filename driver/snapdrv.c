@@ -305,6 +305,37 @@ PUBLIC void snapdrv_containers_free(struct snapdrv_container *containers, size_t
 	containers_free(containers, count);
 }
 
+PUBLIC int snapdrv_diff(struct snapdrv_store *store, const char *name,
+			struct snapdrv_change **ret_changes, size_t *ret_count,
+			struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return container_diff(&store->graph, name, ret_changes, ret_count, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_changes_free(struct snapdrv_change *changes, size_t count)
+{
+	container_diff_free(changes, count);
+}
+
+PUBLIC int snapdrv_export_fd(struct snapdrv_store *store, const char *name, int fd,
+			     struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return container_export(&store->graph, name, fd, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_commit(struct snapdrv_store *store, const char *name, const char *ref,
+			  const struct snapdrv_commit_options *options, char **ret_id,
+			  struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return container_commit(&store->graph, name, ref, options, ret_id, or_own(err, &own));
+}
+
 PUBLIC int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_info,
 			struct snapdrv_error *err)
 {

@@ -586,6 +586,80 @@ int snapdrv_container(struct snapdrv_store *store, const char *name,
 /** snapdrv_containers_free() - free what snapdrv_containers() gave. Takes NULL. */
 void snapdrv_containers_free(struct snapdrv_container *containers, size_t count);
 
+/**
+ * struct snapdrv_change - a path of a container that is not as its image has it.
+ * @kind: 'A' it was added, 'C' changed (it, or of a directory something in it), 'D' deleted.
+ * @path: from the container's root, "/etc/motd". Any bytes but NUL.
+ */
+struct snapdrv_change {
+	int kind;
+	char *path;
+};
+
+/**
+ * snapdrv_diff() - what has changed in a container, mounted or not.
+ * @name: the container's. Borrowed.
+ * @ret_changes: array in the order of the paths' bytes, for snapdrv_changes_free(). @ret_count: its
+ *               length.
+ *
+ * The directories above a change are listed too, but for the root; what was in a directory that is gone
+ * is not. A file whose content and attributes are as the image has them is no change, whatever happened to
+ * it; one whose content differs is, whatever its size and times. All drivers answer the same: overlay
+ * looks at what the container wrote, btrfs at what changed since the snapshot, vfs at all files.
+ *
+ * Return: 0, or a negative errno value: MISSING, FAILED.
+ */
+int snapdrv_diff(struct snapdrv_store *store, const char *name, struct snapdrv_change **ret_changes,
+		 size_t *ret_count, struct snapdrv_error *err);
+
+/** snapdrv_changes_free() - free what snapdrv_diff() gave. Takes NULL. */
+void snapdrv_changes_free(struct snapdrv_change *changes, size_t count);
+
+/**
+ * snapdrv_export_fd() - write all that is in a container, mounted or not, as a tar.
+ * @fd: open for writing; may be a pipe. Borrowed.
+ *
+ * In the order of the names' bytes, the root directory first. Other filesystems that are mounted in it
+ * (/proc, ...) are not looked into. Kept are owners as numbers, modes, mtimes, xattrs with ACLs and
+ * capabilities, hard links, holes, devices, FIFOs; sockets are left out.
+ *
+ * Return: 0, or a negative errno value: MISSING, FAILED.
+ */
+int snapdrv_export_fd(struct snapdrv_store *store, const char *name, int fd,
+		      struct snapdrv_error *err);
+
+/**
+ * struct snapdrv_commit_options - how to make an image of a container; all zero is a good start.
+ * @author:  of the image, or NULL. @message: the comment in its history, or NULL. UTF-8.
+ * @changes: @n_changes instructions for the config, as in snapdrv_import_fd().
+ * @flags:   enum snapdrv_load_flags.
+ */
+struct snapdrv_commit_options {
+	const char *author;
+	const char *message;
+	const char *const *changes;
+	size_t n_changes;
+	unsigned flags;
+};
+
+/**
+ * snapdrv_commit() - make an image of a container: one layer more than the image it was made from.
+ * @name:    the container's. Borrowed. It stays as it is; it may be mounted and running.
+ * @ref:     the image's name. Borrowed.
+ * @options: or NULL. Borrowed.
+ * @ret_id:  the image ID, for free(3).
+ *
+ * The layer holds what snapdrv_diff() lists; it is kept as a tar, not compressed. It depends on the change
+ * alone: the same DiffID on each driver and each time. The image is made now, or at the time that
+ * SOURCE_DATE_EPOCH says; files keep their times. Sockets are left out.
+ *
+ * Return: 0, or a negative errno value: MISSING, USAGE (a name or a change that cannot be read), REFUSED
+ * (a file that no layer can hold: named .wh.*, or a 0:0 device), FAILED.
+ */
+int snapdrv_commit(struct snapdrv_store *store, const char *name, const char *ref,
+		   const struct snapdrv_commit_options *options, char **ret_id,
+		   struct snapdrv_error *err);
+
 /* ---- the store ---------------------------------------------------------------------------- */
 
 /**

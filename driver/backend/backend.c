@@ -78,3 +78,19 @@ int backend_usage(const struct backend *backend, int dir_fd, const char *name,
 
 	return fd < 0 ? fd : usage_of_tree(fd, ret_usage, err);
 }
+
+int backend_compare(int tree_fd, int parent_fd, const struct inode_set *changed,
+		    const struct timespec *copied, change_fn *report, void *arg,
+		    struct snapdrv_error *err)
+{
+	const struct change_trees trees = {
+		.new_fd = tree_fd,
+		.old_fd = parent_fd,
+		.new_root_fd = tree_fd,
+		.old_root_fd = parent_fd,
+		.changed = changed,
+		.copied = copied,
+	};
+
+	return changes_walk(&trees, report, arg, err);
+}

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "kernel/changes.h"
 #include "kernel/idmap.h"
 #include "kernel/usage.h"
 #include "snapdrv.h"
@@ -119,6 +120,16 @@ struct backend_ops {
 	int (*usage)(const struct backend *backend, int dir_fd, const char *name,
 		     struct usage *ret_usage, struct snapdrv_error *err);
 
+	/*
+	 * What has changed: the difference of `tree`, a layer's or a container's, over `parents`, reported as
+	 * changes_walk() has it. The same difference is reported the same on each backend, also where
+	 * what the backend keeps says more (a deletion of what was never there) or less. A TREE_VIEW has
+	 * none. The tree may be mounted and written to meanwhile.
+	 */
+	int (*changes)(const struct backend *backend, const struct tree_ref *tree,
+		       enum tree_kind kind, const struct tree_stack *parents, change_fn *report,
+		       void *arg, struct snapdrv_error *err);
+
 	/* Most trees that can be mounted over each other on this kernel. */
 	size_t (*limit)(const struct backend *backend);
 };
@@ -152,6 +163,15 @@ int backend_open(const struct backend *backend, int dir_fd, const char *name,
 /** backend_usage() - for backend_ops.usage: by a walk over what open() gives. */
 int backend_usage(const struct backend *backend, int dir_fd, const char *name,
 		  struct usage *ret_usage, struct snapdrv_error *err);
+
+/**
+ * backend_compare() - for backend_ops.changes: compare a tree that is whole with its topmost parent.
+ * @tree_fd: its root. @parent_fd: the parent's, or -1.
+ * @changed, @copied: as in struct change_trees, or NULL.
+ */
+int backend_compare(int tree_fd, int parent_fd, const struct inode_set *changed,
+		    const struct timespec *copied, change_fn *report, void *arg,
+		    struct snapdrv_error *err);
 
 extern const struct backend_ops overlay_backend;
 extern const struct backend_ops vfs_backend;

@@ -104,6 +104,31 @@ static size_t btrfs_limit(const struct backend *backend)
 	return 100000;
 }
 
+/* What is not a snapshot of its parent (any more), as after a copy of the store, is looked through. */
+static int btrfs_changes(const struct backend *backend, const struct tree_ref *tree,
+			 enum tree_kind kind, const struct tree_stack *parents, change_fn *report,
+			 void *arg, struct snapdrv_error *err)
+{
+	cleanup_inode_set struct inode_set changed = {0};
+	cleanup_fd int fd = -1, parent_fd = -1;
+	int found = 0;
+
+	if (kind == TREE_VIEW)
+		return 0;
+	fd = backend_open(backend, backend->layers_fd, tree->path, err);
+	if (fd < 0)
+		return fd;
+	if (parents->count) {
+		parent_fd = backend_open(backend, backend->layers_fd, parents->trees[0].path, err);
+		if (parent_fd < 0)
+			return parent_fd;
+		found = subvolume_changed(fd, parent_fd, &changed, err);
+	}
+	return found < 0 ? found
+			 : backend_compare(fd, parent_fd, found ? &changed : NULL, NULL, report,
+					   arg, err);
+}
+
 /* Quota groups know what is exclusive, where the user has them on; a walk over the extents finds it. */
 static int btrfs_usage(const struct backend *backend, int dir_fd, const char *name,
 		       struct usage *ret_usage, struct snapdrv_error *err)
@@ -137,5 +162,6 @@ const struct backend_ops btrfs_backend = {
 	.mount = btrfs_mount,
 	.peek = btrfs_peek,
 	.usage = btrfs_usage,
+	.changes = btrfs_changes,
 	.limit = btrfs_limit,
 };

@@ -209,6 +209,48 @@ static int overlay_peek(const struct backend *backend, const struct tree_stack *
 	return mount_overlay(&overlay, -1, err);
 }
 
+/* The tree whose directory has the attributes of the merged root; -1: none has. */
+static int open_root(const struct backend *backend, const struct tree_stack *stack,
+		     struct snapdrv_error *err)
+{
+	for (size_t i = 0; i < stack->count; i++) {
+		if (stack->trees[i].root_given)
+			return backend_open(backend, backend->layers_fd, stack->trees[i].path, err);
+	}
+	return -1;
+}
+
+/*
+ * The directory of the tree holds what has changed, and more: what was copied up and is as it was, marks
+ * of what has been removed again. So all that is in it is compared with the merged parents.
+ */
+static int overlay_changes(const struct backend *backend, const struct tree_ref *tree,
+			   enum tree_kind kind, const struct tree_stack *parents, change_fn *report,
+			   void *arg, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = -1, old_fd = -1, root_fd = -1, old_root_fd = -1;
+	struct change_trees trees = {.is_upper = 1, .is_whole = tree->root_opaque};
+
+	if (kind == TREE_VIEW)
+		return 0;
+	fd = backend_open(backend, backend->layers_fd, tree->path, err);
+	if (fd >= 0)
+		old_root_fd = open_root(backend, parents, err);
+	if (fd < 0 || old_root_fd < -1)
+		return fd < 0 ? fd : old_root_fd;
+	/* A container's directory has the merged root's attributes from the start. */
+	root_fd = dup(kind == TREE_ACTIVE || tree->root_given ? fd : old_root_fd);
+	if (parents->count)
+		old_fd = overlay_peek(backend, parents, err);
+	if (old_fd < -1)
+		return old_fd;
+	trees.new_fd = fd;
+	trees.old_fd = old_fd;
+	trees.new_root_fd = root_fd;
+	trees.old_root_fd = old_root_fd;
+	return changes_walk(&trees, report, arg, err);
+}
+
 static size_t overlay_limit(const struct backend *backend)
 {
 	(void)backend;
@@ -227,5 +269,6 @@ const struct backend_ops overlay_backend = {
 	.mount = overlay_mount,
 	.peek = overlay_peek,
 	.usage = backend_usage,
+	.changes = overlay_changes,
 	.limit = overlay_limit,
 };

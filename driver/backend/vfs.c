@@ -98,6 +98,31 @@ static int vfs_peek(const struct backend *backend, const struct tree_stack *stac
 			  err);
 }
 
+/*
+ * Inodes tell nothing, both trees are looked through. The last thing that happens in a tree's directory
+ * while it is made is that the copy's links go (kernel/copy.h): what changed later has a later ctime.
+ */
+static int vfs_changes(const struct backend *backend, const struct tree_ref *tree,
+		       enum tree_kind kind, const struct tree_stack *parents, change_fn *report,
+		       void *arg, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = -1, parent_fd = -1;
+	struct stat st;
+
+	if (kind == TREE_VIEW)
+		return 0;
+	fd = backend_open(backend, backend->layers_fd, tree->path, err);
+	if (fd < 0)
+		return fd;
+	if (fstatat(backend->layers_fd, tree->path, &st, AT_SYMLINK_NOFOLLOW))
+		return fail_errno(err, "stat tree %s", tree->path);
+	if (parents->count)
+		parent_fd = backend_open(backend, backend->layers_fd, parents->trees[0].path, err);
+	if (parent_fd < -1)
+		return parent_fd;
+	return backend_compare(fd, parent_fd, NULL, &st.st_mtim, report, arg, err);
+}
+
 /* Each tree is whole: nothing is mounted over anything. */
 static size_t vfs_limit(const struct backend *backend)
 {
@@ -118,5 +143,6 @@ const struct backend_ops vfs_backend = {
 	.mount = vfs_mount,
 	.peek = vfs_peek,
 	.usage = backend_usage,
+	.changes = vfs_changes,
 	.limit = vfs_limit,
 };

@@ -315,9 +315,8 @@ int container_create(struct graph *graph, const char *image,
 	return 0;
 }
 
-/* A container's snapshot by the container's name. */
-static int find_container(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
-			  struct snapdrv_error *err)
+int container_snapshot(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
+		       struct snapdrv_error *err)
 {
 	int64_t id;
 	int found = db_get_int(graph->store.db, &id, err,
@@ -352,7 +351,7 @@ int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
 	cleanup_free char *path = NULL;
 	struct snapshot snapshot;
 	struct id_shift shift = {0};
-	int ret = find_container(graph, name, &snapshot, err);
+	int ret = container_snapshot(graph, name, &snapshot, err);
 
 	if (!ret)
 		ret = find_shift(graph, name, &shift, err);
@@ -371,7 +370,7 @@ int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
 int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err)
 {
 	struct snapshot snapshot;
-	int ret = find_container(graph, name, &snapshot, err);
+	int ret = container_snapshot(graph, name, &snapshot, err);
 
 	if (ret)
 		return ret;
@@ -383,7 +382,7 @@ static int remove_in_change(struct graph *graph, const char *name, struct doomed
 			    struct snapdrv_error *err)
 {
 	struct snapshot snapshot = {0};
-	int ret = find_container(graph, name, &snapshot, err);
+	int ret = container_snapshot(graph, name, &snapshot, err);
 
 	if (ret)
 		return ret;

@@ -18,6 +18,23 @@ int container_find(struct graph *graph, const char *name, struct snapdrv_contain
 		   struct snapdrv_error *err);
 void containers_free(struct snapdrv_container *containers, size_t count);
 
+/** container_snapshot() - a container's node. Return: 0, or a negative errno value: MISSING. */
+int container_snapshot(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
+		       struct snapdrv_error *err);
+
+/** container_diff() - snapdrv_diff(). */
+int container_diff(struct graph *graph, const char *name, struct snapdrv_change **ret_changes,
+		   size_t *ret_count, struct snapdrv_error *err);
+void container_diff_free(struct snapdrv_change *changes, size_t count);
+
+/** container_export() - snapdrv_export_fd(). */
+int container_export(struct graph *graph, const char *name, int fd, struct snapdrv_error *err);
+
+/** container_commit() - snapdrv_commit(). */
+int container_commit(struct graph *graph, const char *name, const char *ref,
+		     const struct snapdrv_commit_options *options, char **ret_id,
+		     struct snapdrv_error *err);
+
 /** container_inspect() - a JSON object. Return: 1 found, 0 no such container, or negative. */
 int container_inspect(struct graph *graph, const char *name, char **ret_json,
 		      struct snapdrv_error *err);

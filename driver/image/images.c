@@ -135,11 +135,10 @@ int image_find(struct graph *graph, const char *text, struct image *ret_image,
 	return fail(err, SNAPDRV_MISSING, ENOENT, "image %s: no such image", quote(text).text);
 }
 
-int image_config(struct graph *graph, int64_t id, char **ret_text, size_t *ret_size,
-		 struct snapdrv_error *err)
+static int read_document(struct graph *graph, const char *sql, int64_t id, char **ret_text,
+			 size_t *ret_size, struct snapdrv_error *err)
 {
-	cleanup_query struct query *query =
-		db_query(graph->store.db, err, "SELECT config FROM image WHERE id = ?", "i", id);
+	cleanup_query struct query *query = db_query(graph->store.db, err, sql, "i", id);
 	int found = query ? query_next(query, err) : -EIO;
 	const void *data;
 	size_t size;
@@ -157,6 +156,20 @@ int image_config(struct graph *graph, int64_t id, char **ret_text, size_t *ret_s
 	*ret_text = text;
 	*ret_size = size;
 	return 0;
+}
+
+int image_config(struct graph *graph, int64_t id, char **ret_text, size_t *ret_size,
+		 struct snapdrv_error *err)
+{
+	return read_document(graph, "SELECT config FROM image WHERE id = ?", id, ret_text, ret_size,
+			     err);
+}
+
+int image_manifest(struct graph *graph, int64_t id, char **ret_text, size_t *ret_size,
+		   struct snapdrv_error *err)
+{
+	return read_document(graph, "SELECT manifest FROM image WHERE id = ?", id, ret_text,
+			     ret_size, err);
 }
 
 int image_references(struct graph *graph, int64_t id, struct strings *names,

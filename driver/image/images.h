@@ -36,6 +36,10 @@ int image_find(struct graph *graph, const char *text, struct image *ret_image,
 int image_config(struct graph *graph, int64_t id, char **ret_text, size_t *ret_size,
 		 struct snapdrv_error *err);
 
+/** image_manifest() - the manifest, likewise. */
+int image_manifest(struct graph *graph, int64_t id, char **ret_text, size_t *ret_size,
+		   struct snapdrv_error *err);
+
 /** images_list() - snapdrv_images(). */
 int images_list(struct graph *graph, struct snapdrv_image **ret_images, size_t *ret_count,
 		struct snapdrv_error *err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Importing: the tar of a root filesystem becomes an image of one layer. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -11,6 +10,7 @@
 #include "image/changes.h"
 #include "image/load.h"
 #include "image/reference.h"
+#include "image/times.h"
 #include "layer/inflate.h"
 
 #define cleanup_plans __attribute__((cleanup(plans_done)))
@@ -57,25 +57,11 @@ static void *run_import(void *arg)
 	return NULL;
 }
 
-/* When an image is made: now, or when SOURCE_DATE_EPOCH says (reproducible-builds.org). */
-static int64_t creation_time_ns(void)
-{
-	const char *epoch = getenv("SOURCE_DATE_EPOCH");
-	char *end;
-	long long seconds;
-
-	if (!epoch || !*epoch)
-		return store_now_ns();
-	seconds = strtoll(epoch, &end, 10);
-	return *end || seconds < 0 || seconds > INT64_MAX / 1000000000 ? store_now_ns()
-								       : seconds * 1000000000;
-}
-
 static int make_config(struct image_plan *image, const struct platform *platform,
 		       const struct digest *diff, json_t *config, const char *message,
 		       struct snapdrv_error *err)
 {
-	cleanup_free char *created = text_time_format(creation_time_ns(), err);
+	cleanup_free char *created = text_time_format(times_creation_ns(), err);
 	cleanup_json json_t *json = NULL;
 	char *text;
 

@@ -13,6 +13,7 @@
 /** struct layer_plan - one layer of an image. */
 struct layer_plan {
 	char *member; /* its name in the source, or NULL when the layer is staged already */
+	int is_base;  /* of an image that is in the store already: there is nothing to read */
 	int has_blob; /* the manifest says blob and size; otherwise they are found on the way */
 	struct digest blob;
 	uint64_t size;

@@ -54,3 +54,16 @@ int load_times_list(const struct units *units, struct snapdrv_load_times *ret_ti
 	*ret_times = times;
 	return 0;
 }
+
+int64_t times_creation_ns(void)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+	long long seconds;
+
+	if (!epoch || !*epoch)
+		return store_now_ns();
+	seconds = strtoll(epoch, &end, 10);
+	return *end || seconds < 0 || seconds > INT64_MAX / 1000000000 ? store_now_ns()
+								       : seconds * 1000000000;
+}

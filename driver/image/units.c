@@ -118,7 +118,7 @@ static int look_up(struct units *units, struct unit *unit, struct snapdrv_error 
 	if (found < 0)
 		return found;
 	unit->wants_blob = 0;
-	if (intake_keeps_blobs(units->intake) && unit->layer->has_blob) {
+	if (intake_keeps_blobs(units->intake) && unit->layer->has_blob && !unit->layer->is_base) {
 		found = content_has(&graph->store, &unit->layer->blob, err);
 		unit->wants_blob = !found;
 	}
@@ -465,6 +465,8 @@ static int bring_in(struct units *units, struct unit *unit, struct snapdrv_error
 
 	if (!is_missing(unit))
 		return 0;
+	if (unit->layer->is_base)
+		return fail(err, SNAPDRV_MISSING, ENOENT, "it has been removed");
 	if (can_share(units, unit)) {
 		unit->shares_tree = 1;
 		unit->staged.result = unit->twin->staged.result;

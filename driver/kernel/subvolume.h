@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "kernel/changes.h"
 #include "snapdrv.h"
 
 /** subvolume_create() - a new empty subvolume @name in @dir_fd. -EEXIST when the name is taken. */
@@ -44,6 +45,20 @@ int subvolume_remove(int dir_fd, const char *name, struct snapdrv_error *err);
  * Return: 1 found, 0 quotas are off (or the group is not there), or a negative errno value.
  */
 int subvolume_quota(int fd, uint64_t *ret_bytes, struct snapdrv_error *err);
+
+/**
+ * subvolume_changed() - the inodes of a snapshot that may have changed since it was made of its parent, and
+ * all directories above them.
+ * @fd, @parent_fd: the roots of both, open.
+ *
+ * Only what changed since is looked at: metadata blocks keep the generation in which they were written.
+ * Waits for a commit of the filesystem.
+ *
+ * Return: 1, and *ret_inodes, for inode_set_done(); 0 it is not a snapshot of that parent; or a negative
+ * errno value.
+ */
+int subvolume_changed(int fd, int parent_fd, struct inode_set *ret_inodes,
+		      struct snapdrv_error *err);
 
 /**
  * subvolume_probe() - make a subvolume, write to it, snapshot it, delete both.

@@ -150,3 +150,87 @@ int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *er
 	}
 	return 0;
 }
+
+static int compare_items(const void *a, const void *b)
+{
+	const struct xattr_item *one = a, *other = b;
+
+	return strcmp(one->name, other->name);
+}
+
+static int read_item(const char *path, const char *name, struct xattr_items *items,
+		     struct snapdrv_error *err)
+{
+	struct xattr_item *grown = reallocarray(items->items, items->count + 1, sizeof(*grown));
+	ssize_t size = lgetxattr(path, name, NULL, 0);
+	cleanup_free char *value = NULL, *copy = NULL;
+
+	if (!grown)
+		return fail_memory(err);
+	items->items = grown;
+	if (size >= 0) {
+		value = malloc((size_t)size + 1);
+		copy = strdup(name);
+		if (!value || !copy)
+			return fail_memory(err);
+		size = lgetxattr(path, name, value, (size_t)size);
+	}
+	if (size < 0)
+		/* Taken away a moment ago. */
+		return errno == ENODATA ? 0 : fail_errno(err, "read xattr %s", quote(name).text);
+	grown[items->count++] =
+		(struct xattr_item){steal_ptr(&copy), steal_ptr(&value), (size_t)size};
+	return 0;
+}
+
+int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
+	       struct snapdrv_error *err)
+{
+	/* There is no listxattrat(2) before Linux 6.13. */
+	cleanup_free char *path = text_format(err, "/proc/self/fd/%d/%s", dir_fd, name);
+	cleanup_free char *list = NULL;
+	cleanup_xattr_items struct xattr_items items = {0};
+	ssize_t size = path ? llistxattr(path, NULL, 0) : -ENOMEM;
+
+	if (!path)
+		return -ENOMEM;
+	if (size > 0) {
+		list = malloc((size_t)size);
+		if (!list)
+			return fail_memory(err);
+		size = llistxattr(path, list, (size_t)size);
+	}
+	if (size < 0 && errno != EOPNOTSUPP)
+		return fail_errno(err, "list xattrs");
+	for (const char *at = list; size > 0 && at < list + size; at += strlen(at) + 1) {
+		int ret = is_copied(at) ? read_item(path, at, &items, err) : 0;
+
+		if (ret)
+			return ret;
+	}
+	if (items.count)
+		qsort(items.items, items.count, sizeof(*items.items), compare_items);
+	*ret_items = items;
+	items = (struct xattr_items){0};
+	return 0;
+}
+
+int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value)
+{
+	cleanup_free char *path = text_format(NULL, "/proc/self/fd/%d/%s", dir_fd, name);
+	char found[16];
+	ssize_t size = path ? lgetxattr(path, attribute, found, sizeof(found)) : -1;
+
+	return size >= 0 &&
+	       (!value || ((size_t)size == strlen(value) && !memcmp(found, value, (size_t)size)));
+}
+
+void xattr_items_done(struct xattr_items *items)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		free(items->items[i].name);
+		free(items->items[i].value);
+	}
+	free(items->items);
+	*items = (struct xattr_items){0};
+}

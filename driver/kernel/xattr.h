@@ -36,4 +36,29 @@ int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *er
 /** xattr_clear() - remove all attributes of an open file, but for those that xattr_copy() leaves alone. */
 int xattr_clear(int fd, struct snapdrv_error *err);
 
+/** struct xattr_items - attributes with their values, in the order of their names; all zero is none. */
+struct xattr_items {
+	struct xattr_item {
+		char *name;
+		char *value;
+		size_t size;
+	} * items;
+	size_t count;
+};
+
+/**
+ * xattr_read() - the attributes of a name that xattr_copy() would copy. It is not followed.
+ * @dir_fd, @name: where it is; "." for the directory itself.
+ * @ret_items: for xattr_items_done().
+ */
+int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
+	       struct snapdrv_error *err);
+
+/** xattr_has() - whether a name has an attribute, of overlay's own too, of this value (any if NULL). */
+int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value);
+
+void xattr_items_done(struct xattr_items *items);
+
+#define cleanup_xattr_items __attribute__((cleanup(xattr_items_done)))
+
 #endif

@@ -203,6 +203,18 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
 int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,
 		   struct snapdrv_error *err);
 
+/**
+ * snapshot_changes() - as backend->ops->changes() of a node over its parents.
+ */
+int snapshot_changes(struct graph *graph, const struct snapshot *snapshot, change_fn *report,
+		     void *arg, struct snapdrv_error *err);
+
+/**
+ * snapshot_contents() - all that a node's tree shows, reported as additions; the root is a change.
+ */
+int snapshot_contents(struct graph *graph, const struct snapshot *snapshot, change_fn *report,
+		      void *arg, struct snapdrv_error *err);
+
 /* ---- removal ------------------------------------------------------------------------------ */
 
 /**

@@ -165,3 +165,43 @@ int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct 
 	return graph->backend.ops->usage(&graph->backend, graph->store.layers_fd,
 					 tree_ref_of(&record).path, ret_usage, err);
 }
+
+int snapshot_changes(struct graph *graph, const struct snapshot *snapshot, change_fn *report,
+		     void *arg, struct snapdrv_error *err)
+{
+	cleanup_stack struct tree_stack stack = {0};
+	struct tree_stack parents;
+	int ret = snapshot_stack(graph, snapshot, &stack, err);
+
+	if (ret)
+		return ret;
+	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
+	if (snapshot->kind != TREE_LAYER)
+		ret = make_again(graph, snapshot, &parents, err);
+	return ret ? ret
+		   : graph->backend.ops->changes(&graph->backend, &stack.trees[0], snapshot->kind,
+						 &parents, report, arg, err);
+}
+
+int snapshot_contents(struct graph *graph, const struct snapshot *snapshot, change_fn *report,
+		      void *arg, struct snapdrv_error *err)
+{
+	cleanup_stack struct tree_stack stack = {0};
+	struct tree_stack parents;
+	struct change_trees trees = {.old_fd = -1, .old_root_fd = -1, .reports_root = 1};
+	cleanup_fd int fd = -1;
+	int ret = snapshot_stack(graph, snapshot, &stack, err);
+
+	if (ret)
+		return ret;
+	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
+	if (snapshot->kind != TREE_LAYER)
+		ret = make_again(graph, snapshot, &parents, err);
+	if (ret)
+		return ret;
+	fd = graph->backend.ops->peek(&graph->backend, &stack, err);
+	if (fd < 0)
+		return fd;
+	trees.new_fd = trees.new_root_fd = fd;
+	return changes_walk(&trees, report, arg, err);
+}

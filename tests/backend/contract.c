@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "differences.h"
 #include "drops.h"
 #include "kernel/file.h"
 #include "races.h"
@@ -370,6 +371,8 @@ static const struct {
 	{"again", mounted_again, NULL, "a container mounted again shows what was written"},
 	{"view", view_refuses, NULL, "a view is read-only"},
 	{"peek", peek_merged, NULL, "peek shows the merged tree, and no mount to anybody"},
+	{"changes", differences, NULL, "changes are the difference of the trees"},
+	{"undone", back_as_it_was, NULL, "what is back as it was is no change"},
 	{"frozen", frozen_refuses, "btrfs", "a frozen tree refuses writes"},
 	{"beside", drop_beside, NULL, "dropping a tree leaves those around it whole"},
 	{"nested", nested_subvolumes, "btrfs", "subvolumes made inside a container go with it"},

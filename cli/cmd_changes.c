@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of a container's files: diff, export, commit. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "output.h"
+
+struct change_row {
+	char kind[2];
+	const char *kind_text;
+	const char *path;
+};
+
+static const struct field change_fields[] = {
+	{.key = "kind", .offset = offsetof(struct change_row, kind_text)},
+	{.key = "path", .offset = offsetof(struct change_row, path)},
+	{0},
+};
+
+static int has_control(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return 1;
+	}
+	return 0;
+}
+
+/* As git does: a path that would break the line stands in quotes, with escapes as in C. */
+static void print_path(const char *path)
+{
+	static const char names[] = "abtnvfr"; /* of 7 to 13 */
+
+	if (!has_control(path)) {
+		puts(path);
+		return;
+	}
+	putchar('"');
+	for (; *path; path++) {
+		unsigned char byte = (unsigned char)*path;
+
+		if (byte >= 7 && byte <= 13)
+			printf("\\%c", names[byte - 7]);
+		else if (byte < 0x20 || byte == 0x7f)
+			printf("\\%03o", byte);
+		else
+			printf(byte == '"' || byte == '\\' ? "\\%c" : "%c", byte);
+	}
+	puts("\"");
+}
+
+static void print_json(struct cli *cli, const struct snapdrv_change *changes, size_t count)
+{
+	cleanup_free struct change_row *rows = calloc(count + 1, sizeof(*rows));
+	struct rows all = {change_fields, rows, sizeof(*rows), count};
+
+	for (size_t i = 0; rows && i < count; i++) {
+		rows[i].kind[0] = (char)changes[i].kind;
+		rows[i].kind_text = rows[i].kind;
+		rows[i].path = changes[i].path;
+	}
+	if (!rows || output_json_rows("diff", &all))
+		cli_memory(cli);
+}
+
+void cmd_diff(struct cli *cli)
+{
+	struct snapdrv_change *changes;
+	struct snapdrv_error err;
+	size_t count;
+
+	if (cli_begin(cli, NULL, NULL, 1, 1))
+		return;
+	if (snapdrv_diff(cli->store, cli->words[0], &changes, &count, &err)) {
+		cli_report(cli, &err);
+		return;
+	}
+	if (cli->json)
+		print_json(cli, changes, count);
+	for (size_t i = 0; i < count && !cli->json; i++) {
+		printf("%c ", changes[i].kind);
+		print_path(changes[i].path);
+	}
+	snapdrv_changes_free(changes, count);
+}
+
+struct export_values {
+	const char *output;
+};
+
+static const struct option_row export_options[] = {
+	{.name = "output",
+	 .letter = 'o',
+	 .type = OPTION_TEXT,
+	 .value = "FILE",
+	 .help = "write there (standard output)",
+	 .offset = offsetof(struct export_values, output)},
+	{0},
+};
+
+/* A file that was half written is no archive. */
+static void drop_output(const char *path, int fd)
+{
+	struct stat st;
+
+	if (path && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		unlink(path);
+}
+
+static int open_output(struct cli *cli, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		cli_fail(cli, SNAPDRV_FAILED, "'%s': %s", path, strerror(errno));
+	return fd;
+}
+
+void cmd_export(struct cli *cli)
+{
+	struct export_values values = {0};
+	struct snapdrv_container *container;
+	cleanup_fd int fd = -1;
+	struct snapdrv_error err;
+
+	if (cli_parse(cli, export_options, &values, WORDS_JOINED, 1, 1))
+		return;
+	if (values.output && !strcmp(values.output, "-"))
+		values.output = NULL;
+	if (!values.output && isatty(STDOUT_FILENO)) {
+		cli_usage(cli, "standard output is a terminal; -o FILE writes to a file");
+		return;
+	}
+	if (cli_open(cli))
+		return;
+	/* No file is touched for a container that is not there. */
+	if (snapdrv_container(cli->store, cli->words[0], &container, &err)) {
+		cli_report(cli, &err);
+		return;
+	}
+	snapdrv_containers_free(container, 1);
+	if (values.output) {
+		fd = open_output(cli, values.output);
+		if (fd < 0)
+			return;
+	}
+	if (!snapdrv_export_fd(cli->store, cli->words[0], fd < 0 ? STDOUT_FILENO : fd, &err))
+		return;
+	cli_report(cli, &err);
+	drop_output(values.output, fd);
+}
+
+struct commit_values {
+	struct snapdrv_commit_options options;
+	struct word_list changes;
+};
+
+#define AT(member) offsetof(struct commit_values, member)
+
+static const struct option_row commit_options[] = {
+	{.name = "author",
+	 .letter = 'a',
+	 .type = OPTION_TEXT,
+	 .value = "TEXT",
+	 .help = "who made the image",
+	 .offset = AT(options.author)},
+	{.name = "message",
+	 .letter = 'm',
+	 .type = OPTION_TEXT,
+	 .value = "TEXT",
+	 .help = "comment for the image's history",
+	 .offset = AT(options.message)},
+	{.name = "change",
+	 .letter = 'c',
+	 .type = OPTION_LIST,
+	 .value = "INSTRUCTION",
+	 .help = "Dockerfile instruction for the config; may be repeated",
+	 .offset = AT(changes)},
+	{.name = "discard-blobs",
+	 .type = OPTION_FLAG,
+	 .help = "do not keep the layer as a tar",
+	 .offset = AT(options.flags),
+	 .bit = SNAPDRV_DISCARD_BLOBS},
+	{.name = "no-sync",
+	 .type = OPTION_FLAG,
+	 .help = "do not wait for the disk; a power cut may lose the image",
+	 .offset = AT(options.flags),
+	 .bit = SNAPDRV_NO_SYNC},
+	{0},
+};
+
+static const struct field committed_fields[] = {
+	{.key = "id"},
+	{0},
+};
+
+static void commit_values_done(struct commit_values *values)
+{
+	free(values->changes.items);
+}
+
+void cmd_commit(struct cli *cli)
+{
+	__attribute__((cleanup(commit_values_done))) struct commit_values values = {0};
+	cleanup_free char *id = NULL;
+	struct snapdrv_error err;
+
+	if (cli_begin(cli, commit_options, &values, 2, 2))
+		return;
+	values.options.changes = values.changes.items;
+	values.options.n_changes = values.changes.count;
+	if (snapdrv_commit(cli->store, cli->words[0], cli->words[1], &values.options, &id, &err)) {
+		cli_report(cli, &err);
+		return;
+	}
+	if (!cli->json)
+		puts(id);
+	else if (output_json_rows("committed",
+				  &(struct rows){committed_fields, &id, sizeof(id), 1}))
+		cli_memory(cli);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Going down and up in a tree by descriptors. */
+#include "kernel/dirs.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "kernel/file.h"
+
+#define OPEN_MAX_LINKS 128 /* the lowest ones; those above are opened again when they are needed */
+
+struct dir_link {
+	char *name;
+	int fd; /* or -1 */
+};
+
+int dirs_is_gone(int ret)
+{
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP || ret == -ESTALE;
+}
+
+/* A name at a time, from the root: nothing that was put in its place on the way is followed. */
+static int open_again(struct dir_chain *chain, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = file_open_dir(chain->root_fd, ".", err);
+
+	for (size_t i = 0; i < chain->count && fd >= 0; i++) {
+		int next = file_open_dir(fd, chain->links[i].name, err);
+
+		close(fd);
+		fd = next;
+	}
+	return steal_fd(&fd);
+}
+
+int dirs_fd(struct dir_chain *chain, struct snapdrv_error *err)
+{
+	struct dir_link *link;
+
+	if (!chain->count)
+		return chain->root_fd;
+	link = &chain->links[chain->count - 1];
+	if (link->fd < 0) {
+		int fd = open_again(chain, err);
+
+		if (fd < 0)
+			return fd;
+		link->fd = fd;
+	}
+	return link->fd;
+}
+
+int dirs_push(struct dir_chain *chain, const char *name, struct snapdrv_error *err)
+{
+	int above_fd = dirs_fd(chain, err);
+	cleanup_fd int fd = above_fd < 0 ? above_fd : file_open_dir(above_fd, name, err);
+	char *copy;
+
+	if (fd < 0)
+		return fd;
+	if (chain->count == chain->room) {
+		size_t room = chain->room ? 2 * chain->room : 16;
+		struct dir_link *links = reallocarray(chain->links, room, sizeof(*links));
+
+		if (!links)
+			return fail_memory(err);
+		chain->links = links;
+		chain->room = room;
+	}
+	copy = strdup(name);
+	if (!copy)
+		return fail_memory(err);
+	chain->links[chain->count++] = (struct dir_link){copy, steal_fd(&fd)};
+	if (chain->count > OPEN_MAX_LINKS) {
+		struct dir_link *far = &chain->links[chain->count - 1 - OPEN_MAX_LINKS];
+
+		cleanup_fd_at(&far->fd);
+		far->fd = -1;
+	}
+	return 0;
+}
+
+void dirs_pop(struct dir_chain *chain)
+{
+	struct dir_link *link = &chain->links[--chain->count];
+
+	cleanup_fd_at(&link->fd);
+	free(link->name);
+}
+
+void dirs_done(struct dir_chain *chain)
+{
+	while (chain->count)
+		dirs_pop(chain);
+	free(chain->links);
+	*chain = (struct dir_chain){.root_fd = -1};
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct dir_entry *one = a, *other = b;
+
+	return strcmp(one->name, other->name);
+}
+
+static int read_entries(DIR *dir, struct dir_list *list, struct snapdrv_error *err)
+{
+	struct dirent *entry;
+	size_t room = 0;
+
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		char *name;
+
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (list->count == room) {
+			struct dir_entry *entries;
+
+			room = room ? 2 * room : 16;
+			entries = reallocarray(list->entries, room, sizeof(*entries));
+			if (!entries)
+				return fail_memory(err);
+			list->entries = entries;
+		}
+		name = strdup(entry->d_name);
+		if (!name)
+			return fail_memory(err);
+		list->entries[list->count++] =
+			(struct dir_entry){name, entry->d_ino, entry->d_type, 0};
+	}
+	return errno ? fail_errno(err, "list a directory") : 0;
+}
+
+int dirs_list(int dir_fd, struct dir_list *ret_list, struct snapdrv_error *err)
+{
+	int list_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	struct dir_list list = {0};
+
+	if (!dir) {
+		ret = fail_errno(err, "list a directory");
+		cleanup_fd_at(&list_fd);
+		return ret;
+	}
+	ret = read_entries(dir, &list, err);
+	if (ret) {
+		dirs_list_done(&list);
+		return ret;
+	}
+	qsort(list.entries, list.count, sizeof(*list.entries), compare_names);
+	*ret_list = list;
+	return 0;
+}
+
+void dirs_list_done(struct dir_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->entries[i].name);
+	free(list->entries);
+	*list = (struct dir_list){0};
+}
