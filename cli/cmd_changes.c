@@ -104,30 +104,12 @@ static const struct option_row export_options[] = {
 	{0},
 };
 
-/* A file that was half written is no archive. */
-static void drop_output(const char *path, int fd)
-{
-	struct stat st;
-
-	if (path && !fstat(fd, &st) && S_ISREG(st.st_mode))
-		unlink(path);
-}
-
-static int open_output(struct cli *cli, const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		cli_fail(cli, SNAPDRV_FAILED, "'%s': %s", path, strerror(errno));
-	return fd;
-}
-
 void cmd_export(struct cli *cli)
 {
 	struct export_values values = {0};
-	struct snapdrv_container *container;
-	cleanup_fd int fd = -1;
 	struct snapdrv_error err;
+	const char *name;
+	int ret;
 
 	if (cli_parse(cli, export_options, &values, WORDS_JOINED, 1, 1))
 		return;
@@ -139,21 +121,11 @@ void cmd_export(struct cli *cli)
 	}
 	if (cli_open(cli))
 		return;
-	/* No file is touched for a container that is not there. */
-	if (snapdrv_container(cli->store, cli->words[0], &container, &err)) {
+	name = cli->words[0];
+	ret = values.output ? snapdrv_export(cli->store, name, values.output, &err)
+			    : snapdrv_export_fd(cli->store, name, STDOUT_FILENO, &err);
+	if (ret)
 		cli_report(cli, &err);
-		return;
-	}
-	snapdrv_containers_free(container, 1);
-	if (values.output) {
-		fd = open_output(cli, values.output);
-		if (fd < 0)
-			return;
-	}
-	if (!snapdrv_export_fd(cli->store, cli->words[0], fd < 0 ? STDOUT_FILENO : fd, &err))
-		return;
-	cli_report(cli, &err);
-	drop_output(values.output, fd);
 }
 
 struct commit_values {

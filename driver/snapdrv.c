@@ -319,6 +319,14 @@ PUBLIC void snapdrv_changes_free(struct snapdrv_change *changes, size_t count)
 	container_diff_free(changes, count);
 }
 
+PUBLIC int snapdrv_export(struct snapdrv_store *store, const char *name, const char *path,
+			  struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return container_export_file(&store->graph, name, path, or_own(err, &own));
+}
+
 PUBLIC int snapdrv_export_fd(struct snapdrv_store *store, const char *name, int fd,
 			     struct snapdrv_error *err)
 {

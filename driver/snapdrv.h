@@ -616,7 +616,9 @@ int snapdrv_diff(struct snapdrv_store *store, const char *name, struct snapdrv_c
 void snapdrv_changes_free(struct snapdrv_change *changes, size_t count);
 
 /**
- * snapdrv_export_fd() - write all that is in a container, mounted or not, as a tar.
+ * snapdrv_export(), snapdrv_export_fd() - write all that is in a container, mounted or not, as a tar.
+ * @path: a file; one that is there is replaced when the tar is complete, a device or FIFO written to.
+ *        Borrowed.
  * @fd: open for writing; may be a pipe. Borrowed.
  *
  * In the order of the names' bytes, the root directory first. Other filesystems that are mounted in it
@@ -625,6 +627,8 @@ void snapdrv_changes_free(struct snapdrv_change *changes, size_t count);
  *
  * Return: 0, or a negative errno value: MISSING, FAILED.
  */
+int snapdrv_export(struct snapdrv_store *store, const char *name, const char *path,
+		   struct snapdrv_error *err);
 int snapdrv_export_fd(struct snapdrv_store *store, const char *name, int fd,
 		      struct snapdrv_error *err);
 

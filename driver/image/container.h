@@ -28,6 +28,8 @@ int container_diff(struct graph *graph, const char *name, struct snapdrv_change 
 void container_diff_free(struct snapdrv_change *changes, size_t count);
 
 /** container_export() - snapdrv_export_fd(). */
+int container_export_file(struct graph *graph, const char *name, const char *path,
+			  struct snapdrv_error *err);
 int container_export(struct graph *graph, const char *name, int fd, struct snapdrv_error *err);
 
 /** container_commit() - snapdrv_commit(). */

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "image/container.h"
 #include "store/content.h"
+#include "store/target.h"
 
 #define PIECE_SIZE (512u << 10)
 
@@ -85,6 +86,26 @@ int container_export(struct graph *graph, const char *name, int fd, struct snapd
 		return ret;
 	ret = write_tar(graph, &snapshot, PACK_TREE, &output, err);
 	return ret ? fail_within(err, ret, "export %s", name) : 0;
+}
+
+int container_export_file(struct graph *graph, const char *name, const char *path,
+			  struct snapdrv_error *err)
+{
+	cleanup_target struct target target = {0};
+	struct snapshot snapshot;
+	int ret = container_snapshot(graph, name, &snapshot, err);
+
+	/* No file is touched for a container that is not there. */
+	if (ret)
+		return ret;
+	ret = target_file(path, &target, err);
+	if (ret)
+		return fail_within(err, ret, "%s", quote(path).text);
+	ret = container_export(graph, name, target.fd, err);
+	if (ret)
+		return ret;
+	ret = target_commit(&target, err);
+	return ret ? fail_within(err, ret, "%s", quote(path).text) : 0;
 }
 
 /* ---- the list ----------------------------------------------------------------------------- */

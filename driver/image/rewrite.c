@@ -8,14 +8,21 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "image/pack.h"
 
 int rewrite_layer(struct graph *graph, const struct image_layer *layer, rewrite_put *put,
 		  void *context, struct snapdrv_error *err)
 {
-	(void)graph, (void)put, (void)context;
-	return fail(err, SNAPDRV_FAILED, EOPNOTSUPP,
-		    "layer %s: its layers were discarded, and this version cannot write them again",
-		    digest_format(&layer->diff).text);
+	struct snapshot snapshot;
+	struct digest_text chain = digest_format(&layer->chain);
+	int found = snapshot_find(graph, chain.text, &snapshot, err);
+
+	if (found < 0)
+		return found;
+	if (!found)
+		return fail(err, SNAPDRV_FAILED, EUCLEAN, "layer %s: the store has no snapshot %s",
+			    digest_format(&layer->diff).text, chain.text);
+	return snapshot_pack(graph, &snapshot, put, context, err);
 }
 
 struct measure {

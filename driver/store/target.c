@@ -16,6 +16,8 @@
 #include "base/text.h"
 #include "kernel/file.h"
 
+#define FILE_MODE 0600 /* it may hold what is not for everybody, /etc/shadow to begin with; as docker has it */
+
 static int no_parent(struct snapdrv_error *err)
 {
 	int code = errno == ENOENT || errno == ENOTDIR ? SNAPDRV_MISSING : SNAPDRV_FAILED;
@@ -66,14 +68,14 @@ static int open_special(const char *path, struct target *target, struct snapdrv_
 
 static int open_regular(struct target *target, struct snapdrv_error *err)
 {
-	target->fd = openat(target->parent_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	target->fd = openat(target->parent_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
 	if (target->fd >= 0)
 		return 0;
 	target->temporary = temporary_name(target, err);
 	if (!target->temporary)
 		return -ENOMEM;
 	target->fd = openat(target->parent_fd, target->temporary,
-			    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+			    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
 	if (target->fd >= 0)
 		return 0;
 	free(steal_ptr(&target->temporary));

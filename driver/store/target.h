@@ -20,7 +20,7 @@ struct target {
  * @path: one that is there is replaced by target_commit(), and keeps what it has until then. What is no
  *        regular file (a FIFO, a device) is written to directly. A symlink is followed.
  *
- * Where the filesystem can (O_TMPFILE), the file has no name until it is complete: nothing is left
+ * A new file's mode is 0600. Where the filesystem can (O_TMPFILE), the file has no name until it is complete: nothing is left
  * behind when the process dies.
  *
  * Return: 0, or a negative errno value: MISSING (no such directory), USAGE (a directory), FAILED.

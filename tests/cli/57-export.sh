@@ -75,7 +75,7 @@ refusals() {
 	refused 3 snap export nothing -o file
 	[ ! -e file ] || fail_ "a file was made for nothing"
 	WORDS=(no/such)
-	refused 1 snap export c -o no/such/file
+	expect_exit 3 snap export c -o no/such/file
 	WORDS=()
 	refused 2 snap export
 	expect_exit 1 snap export c -o /dev/full
