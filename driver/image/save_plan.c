@@ -59,7 +59,8 @@ static int add_file(struct save_plan *plan, char *name, enum save_from from,
 	files = reallocarray(plan->files, plan->n_files + 1, sizeof(*files));
 	if (!files) {
 		free(name);
-		return fail_memory(err);
+		fail_memory(err);
+		return -ENOMEM;
 	}
 	plan->files = files;
 	*ret_file = &files[plan->n_files++];

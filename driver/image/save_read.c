@@ -92,7 +92,7 @@ static int read_any(struct graph *graph, const struct save_file *file, struct ch
 	case SAVE_DIRECTORY:
 		return 0;
 	case SAVE_TEXT:
-		return check->put(check->context, file->text, file->size, err);
+		return put_checked(check, file->text, file->size, err);
 	case SAVE_BLOB:
 		return read_blob(graph, file, check, err);
 	case SAVE_INFLATED:

@@ -158,6 +158,7 @@ deterministic() {
 		cmp first second
 		same "0/0 1970-01-01" "$(tar --utc -tvf first | awk '{ print $2, $4 }' | sort -u)"
 		same "$(tar tf first)" "$(tar tf first | LC_ALL=C sort)"
+		same 0 "$(tail -c 1024 first | tr -d '\0' | wc -c)"
 	done
 	same 600 "$(stat -c %a second)"
 	same 600 "$(stat -c %a first)"
