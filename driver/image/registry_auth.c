@@ -93,7 +93,7 @@ static int read_token(const struct http_response *response, char **ret_authoriza
 		      struct snapdrv_error *err)
 {
 	cleanup_json json_t *json = NULL;
-	const char *token = NULL;
+	const char *token = "";
 	int ret = json_parse(response->body.data, response->body.size, &json, err);
 
 	if (!ret && !json_is_object(json))
@@ -105,6 +105,8 @@ static int read_token(const struct http_response *response, char **ret_authoriza
 				err);
 	if (ret < 0)
 		return ret;
+	if (!*token)
+		return refuse(err, "an empty token");
 	for (const char *at = token; *at; at++) {
 		if (*at <= ' ' || *at > '~')
 			return refuse(err, "a token that cannot be sent");

@@ -19,7 +19,7 @@
 #define HEADER_SIZE_MAX 8192
 #define COMPLAINT_MAX 65536 /* bytes of the body of an answer that is no success */
 #define CONNECT_SECONDS 30L
-#define STALL_SECONDS 60L /* without a byte */
+#define STALL_SECONDS 60L   /* without a byte */
 #define DIGEST_SECONDS 600L /* while a server looks through what it was sent */
 #define HANDLES_MAX 8
 
