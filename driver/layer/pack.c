@@ -215,13 +215,16 @@ static int put_symlink(struct pack *pack, const struct change *change, struct ta
 {
 	char target[PATH_MAX];
 	ssize_t length = readlinkat(change->dir_fd, change->name, target, sizeof(target) - 1);
+	int ret;
 
 	if (length < 0)
 		return fail_errno(err, "read a symlink");
 	target[length] = '\0';
 	header->type = '2';
 	header->link = target;
-	return put_header(pack, header, err);
+	ret = put_header(pack, header, err);
+	header->link = NULL;
+	return ret;
 }
 
 static int put_directory(struct pack *pack, const struct change *change, struct tar_header *header,
