@@ -145,7 +145,7 @@ static int make_map(const struct data_map *map, uint64_t real_size, struct bytes
 	int ends_in_hole = !last || last->offset + last->size < real_size;
 	int ret = add_line(ret_text, map->count + (size_t)ends_in_hole, err);
 
-	for (size_t i = 0; i < map->count && !ret; i++) {
+	for (size_t i = 0; last && i < map->count && !ret; i++) {
 		ret = add_line(ret_text, map->runs[i].offset, err);
 		if (!ret)
 			ret = add_line(ret_text, map->runs[i].size, err);
