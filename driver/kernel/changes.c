@@ -283,15 +283,14 @@ static int look(struct same_file *file, int *ret_has, struct snapdrv_error *err)
 	return *ret_has || errno == ENOENT ? 0 : fail_errno(err, "stat %s", quote(file->name).text);
 }
 
-static int compare_entry(struct walk *walk, const struct dir_entry *new,
+static int compare_entry(struct walk *walk, const char *name, const struct dir_entry *new,
 			 const struct dir_entry *old, struct snapdrv_error *err)
 {
 	struct level *level = walk->level;
-	const char *name = new ? new->name : old->name;
 	struct pair pair = {.new = {.name = name}, .old = {.name = name}};
 	int ret = 0;
 
-	pair.keeps_inode = new &&old &&new->inode == old->inode &&new->type == old->type;
+	pair.keeps_inode = old && new ? new->inode == old->inode &&new->type == old->type : 0;
 	if (level->is_filtered && pair.keeps_inode &&
 	    !inode_set_has(walk->trees->changed, new->inode))
 		return 0;
@@ -320,7 +319,7 @@ static int next_entry(struct walk *walk, struct snapdrv_error *err)
 	const struct dir_entry *old = level->lists_old && level->at_old < level->old.count
 					      ? &level->old.entries[level->at_old]
 					      : NULL;
-	int order = new &&old ? strcmp(new->name, old->name) : new ? -1 : 1;
+	int order = old && new ? strcmp(new->name, old->name) : new ? -1 : 1;
 
 	if (!new && !old) {
 		leave(walk);
@@ -328,7 +327,8 @@ static int next_entry(struct walk *walk, struct snapdrv_error *err)
 	}
 	level->at_new += order <= 0;
 	level->at_old += order >= 0;
-	return compare_entry(walk, order <= 0 ? new : NULL, order >= 0 ? old : NULL, err);
+	return compare_entry(walk, order <= 0 ? new->name : old->name, order <= 0 ? new : NULL,
+			     order >= 0 ? old : NULL, err);
 }
 
 static int same_roots(const struct change_trees *trees, struct snapdrv_error *err)

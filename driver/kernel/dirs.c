@@ -150,7 +150,8 @@ int dirs_list(int dir_fd, struct dir_list *ret_list, struct snapdrv_error *err)
 		dirs_list_done(&list);
 		return ret;
 	}
-	qsort(list.entries, list.count, sizeof(*list.entries), compare_names);
+	if (list.count)
+		qsort(list.entries, list.count, sizeof(*list.entries), compare_names);
 	*ret_list = list;
 	return 0;
 }

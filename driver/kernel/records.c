@@ -152,7 +152,7 @@ static void split_group(struct records *records, const struct file_name *names, 
 	for (size_t i = 0; i < n; i++) {
 		struct record *record = &records->items[names[i].record];
 
-		if (!record->kind && (stays_below || !is_one_file(record, kept)))
+		if (!record->kind && kept && (stays_below || !is_one_file(record, kept)))
 			record->kind = 'C';
 	}
 }

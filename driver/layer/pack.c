@@ -145,7 +145,7 @@ static int make_map(const struct data_map *map, uint64_t real_size, struct bytes
 	int ends_in_hole = !last || last->offset + last->size < real_size;
 	int ret = add_line(ret_text, map->count + (size_t)ends_in_hole, err);
 
-	for (size_t i = 0; i < map->count && !ret; i++) {
+	for (size_t i = 0; last && i < map->count && !ret; i++) {
 		ret = add_line(ret_text, map->runs[i].offset, err);
 		if (!ret)
 			ret = add_line(ret_text, map->runs[i].size, err);
@@ -215,13 +215,16 @@ static int put_symlink(struct pack *pack, const struct change *change, struct ta
 {
 	char target[PATH_MAX];
 	ssize_t length = readlinkat(change->dir_fd, change->name, target, sizeof(target) - 1);
+	int ret;
 
 	if (length < 0)
 		return fail_errno(err, "read a symlink");
 	target[length] = '\0';
 	header->type = '2';
 	header->link = target;
-	return put_header(pack, header, err);
+	ret = put_header(pack, header, err);
+	header->link = NULL;
+	return ret;
 }
 
 static int put_directory(struct pack *pack, const struct change *change, struct tar_header *header,
