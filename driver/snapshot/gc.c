@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "store/content.h"
+#include "store/partial.h"
 
 /* A layer that nothing needs. */
 struct idle {
@@ -231,7 +232,11 @@ static int gc_strays(struct graph *graph, int is_dry, struct snapdrv_gc_count *c
 
 	if (ret)
 		return ret;
-	count->count = strays.count;
+	/* What has come of blobs in part is kept for whoever asks for them again, until now. */
+	ret = partials_sweep(&graph->store, is_dry, &count->count, &count->bytes, err);
+	if (ret)
+		return ret;
+	count->count += strays.count;
 	for (size_t i = 0; i < strays.count; i++)
 		count->bytes += stray_usage(graph, &strays.items[i]);
 	if (!is_dry)

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -211,15 +210,6 @@ static int is_dir(int dir_fd, const char *path, const char *name)
 	return !fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) && S_ISDIR(st.st_mode);
 }
 
-/* What somebody is writing is locked by who does. */
-static int is_locked(int dir_fd, const char *path, const char *name)
-{
-	cleanup_fd int fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-	(void)name;
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
-}
-
 /* Return: 1 it belongs there, 0 it is a stray, or a negative errno value. */
 static int is_known(struct graph *graph, const struct stray_search *search, const char *path,
 		    const char *name, struct snapdrv_error *err)
@@ -319,10 +309,9 @@ static int find_strays(struct graph *graph, unsigned flags, int session_fd, stru
 		{store->content_fd, "", "SELECT 1 FROM blob WHERE digest = ?", "sha256:", NULL},
 		{store->containers_fd, "", "SELECT 1 FROM live_container WHERE name = ?", "", NULL},
 		{store->content_fd, "../", NULL, NULL, is_content_dir},
-		{store->content_fd, "../partial/", NULL, NULL, is_locked},
 		{store->staging_fd, "", NULL, NULL, is_dir},
 	};
-	size_t count = sizeof(searches) / sizeof(searches[0]) - (flags & STRAYS_ALL ? 0 : 3);
+	size_t count = sizeof(searches) / sizeof(searches[0]) - (flags & STRAYS_ALL ? 0 : 2);
 	int ret = 0;
 
 	for (size_t i = 0; i < count && !ret; i++)

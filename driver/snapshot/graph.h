@@ -69,8 +69,7 @@ int strays_add(struct strays *strays, int dir_fd, const char *name, struct snapd
 /** enum strays_flags - for graph_find_strays(). */
 enum strays_flags {
 	STRAYS_DRY = 1 << 0, /* leave them where they are */
-	STRAYS_ALL = 1 << 1 /* also in content/ and staging/ what nobody has made there, and what is
-				in content/partial/ without a flock(2) of its writer */
+	STRAYS_ALL = 1 << 1  /* also in content/ and staging/ what nobody has made there */
 };
 
 /**

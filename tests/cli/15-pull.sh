@@ -418,7 +418,7 @@ case_ "429 and 5xx are tried again, with Retry-After as seconds and as a date; f
 streaming() {
 	local pid
 	expect_exit 0 snap images
-	liar_start "$IMAGES/stream" hold=600000
+	liar_start "$IMAGES/stream" hold=2600000
 	TMPDIR=$CASE/tmp "$SNAPDRV" --root "$ROOT" pull --plain-http "$LIAR/x:1" >out &
 	pid=$!
 	first_is_there() {
@@ -426,6 +426,10 @@ streaming() {
 	}
 	wait_for 60 first_is_there
 	[ ! -e out ] || [ ! -s out ] || fail_ "it came to an end: $(cat out)"
+	# What somebody is getting is no garbage.
+	expect_exit 0 snap gc --json
+	holds "d['gc']['freed'][2]['count'] == 0"
+	[ -n "$(ls "$ROOT/content/partial")" ] || fail_ "gc took a blob that is on its way"
 	touch "$LIAR_LOG.go"
 	wait $pid
 	expect_exit 0 snap create "$LIAR/x:1"
