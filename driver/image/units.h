@@ -66,6 +66,12 @@ int units_commit(struct units *units, struct snapdrv_error *err);
 
 void units_done(struct units *units);
 
+/** unit_fail() - put the image's and the layer's names in front of an error. Return: @ret. */
+int unit_fail(const struct unit *unit, int ret, struct snapdrv_error *err);
+
+/** unit_is_missing() - whether there is anything to read of the layer. */
+int unit_is_missing(const struct unit *unit);
+
 /** units_find() - the unit of a ChainID, or NULL. */
 struct unit *units_find(const struct units *units, const struct digest *chain);
 

@@ -16,7 +16,8 @@
 #include "base/text.h"
 #include "kernel/file.h"
 
-#define FILE_MODE 0600 /* it may hold what is not for everybody, /etc/shadow to begin with; as docker has it */
+#define FILE_MODE \
+	0600 /* it may hold what is not for everybody, /etc/shadow to begin with; as docker has it */
 
 static int no_parent(struct snapdrv_error *err)
 {
