@@ -101,14 +101,11 @@ static int look_up(struct units *units, struct unit *unit, struct snapdrv_error 
 	struct snapshot snapshot;
 	int found = snapshot_find(graph, digest_format(&unit->layer->chain).text, &snapshot, err);
 
-	unit->is_present = found == 1;
-	unit->has_tree = 0;
-	if (found == 1) {
-		found = tree_get(graph, snapshot.tree, &unit->tree, err);
-		if (found < 0)
-			return found;
-		unit->has_tree = 1;
-	} else if (!found && graph->backend.ops->is_layered) {
+	/* Somebody may remove it between the two looks. */
+	if (found == 1)
+		found = tree_look(graph, snapshot.tree, &unit->tree, err);
+	unit->is_present = unit->has_tree = found == 1;
+	if (!found && graph->backend.ops->is_layered) {
 		found = tree_find(graph, diff_key(&unit->layer->diff).text, &unit->tree, err);
 		/* One that needs a look is unpacked again: if it turns out the same, it is shared. */
 		unit->has_tree = found == 1 && !unit->tree.needs_look;

@@ -150,7 +150,11 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
 	      struct snapdrv_error *err);
 
-/** tree_get() - a tree by its id. Return: 0, or a negative errno value. */
+/** tree_look() - a tree by its id. Return: 1 found, 0 not, or a negative errno value. */
+int tree_look(struct graph *graph, int64_t id, struct tree_record *ret_record,
+	      struct snapdrv_error *err);
+
+/** tree_get() - a tree by its id, of one that is there. Return: 0, or a negative errno value. */
 int tree_get(struct graph *graph, int64_t id, struct tree_record *ret_record,
 	     struct snapdrv_error *err);
 

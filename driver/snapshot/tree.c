@@ -139,12 +139,19 @@ int tree_find(struct graph *graph, const char *key, struct tree_record *ret_reco
 	return read_record(query, ret_record, err);
 }
 
-int tree_get(struct graph *graph, int64_t id, struct tree_record *ret_record,
-	     struct snapdrv_error *err)
+int tree_look(struct graph *graph, int64_t id, struct tree_record *ret_record,
+	      struct snapdrv_error *err)
 {
 	cleanup_query struct query *query =
 		db_query(graph->store.db, err, COLUMNS "WHERE id = ?", "i", id);
-	int found = read_record(query, ret_record, err);
+
+	return read_record(query, ret_record, err);
+}
+
+int tree_get(struct graph *graph, int64_t id, struct tree_record *ret_record,
+	     struct snapdrv_error *err)
+{
+	int found = tree_look(graph, id, ret_record, err);
 
 	if (found)
 		return found < 0 ? found : 0;
