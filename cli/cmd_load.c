@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "cli.h"
+#include "intake.h"
 #include "output.h"
 #include "progress.h"
 
@@ -20,36 +21,7 @@ struct intake {
 #define AT(member) offsetof(struct intake, member)
 
 static const struct option_row shared_options[] = {
-	{.name = "platform",
-	 .type = OPTION_TEXT,
-	 .value = "OS/ARCH",
-	 .help = "the platform, with /VARIANT (this machine's)",
-	 .offset = AT(options.platform)},
-	{.name = "discard-blobs",
-	 .type = OPTION_FLAG,
-	 .help = "keep no compressed layers",
-	 .offset = AT(options.flags),
-	 .bit = SNAPDRV_DISCARD_BLOBS},
-	{.name = "no-sync",
-	 .type = OPTION_FLAG,
-	 .help = "do not wait for the disk; a power cut may lose the image",
-	 .offset = AT(options.flags),
-	 .bit = SNAPDRV_NO_SYNC},
-	{.name = "max-entries",
-	 .type = OPTION_NUMBER,
-	 .value = "N",
-	 .help = "most entries of a layer (10000000)",
-	 .offset = AT(options.max_entries)},
-	{.name = "max-bytes",
-	 .type = OPTION_SIZE,
-	 .value = "SIZE",
-	 .help = "most uncompressed bytes of a layer (1T)",
-	 .offset = AT(options.max_bytes)},
-	{.name = "max-ratio",
-	 .type = OPTION_NUMBER,
-	 .value = "N",
-	 .help = "most uncompressed bytes for a compressed one (1100)",
-	 .offset = AT(options.max_ratio)},
+	INTAKE_ROWS(struct intake),
 	{0},
 };
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of every command that brings in an image. */
+#ifndef CLI_INTAKE_H
+#define CLI_INTAKE_H
+
+/** INTAKE_ROWS() - rows of an option table; @holder has a struct snapdrv_load_options called options. */
+#define INTAKE_ROWS(holder)                                                          \
+	{.name = "platform",                                                         \
+	 .type = OPTION_TEXT,                                                        \
+	 .value = "OS/ARCH",                                                         \
+	 .help = "the platform, with /VARIANT (this machine's)",                     \
+	 .offset = offsetof(holder, options.platform)},                              \
+		{.name = "discard-blobs",                                            \
+		 .type = OPTION_FLAG,                                                \
+		 .help = "keep no compressed layers",                                \
+		 .offset = offsetof(holder, options.flags),                          \
+		 .bit = SNAPDRV_DISCARD_BLOBS},                                      \
+		{.name = "no-sync",                                                  \
+		 .type = OPTION_FLAG,                                                \
+		 .help = "do not wait for the disk; a power cut may lose the image", \
+		 .offset = offsetof(holder, options.flags),                          \
+		 .bit = SNAPDRV_NO_SYNC},                                            \
+		{.name = "max-entries",                                              \
+		 .type = OPTION_NUMBER,                                              \
+		 .value = "N",                                                       \
+		 .help = "most entries of a layer (10000000)",                       \
+		 .offset = offsetof(holder, options.max_entries)},                   \
+		{.name = "max-bytes",                                                \
+		 .type = OPTION_SIZE,                                                \
+		 .value = "SIZE",                                                    \
+		 .help = "most uncompressed bytes of a layer (1T)",                  \
+		 .offset = offsetof(holder, options.max_bytes)},                     \
+	{                                                                            \
+		.name = "max-ratio", .type = OPTION_NUMBER, .value = "N",            \
+		.help = "most uncompressed bytes for a compressed one (1100)",       \
+		.offset = offsetof(holder, options.max_ratio)                        \
+	}
+
+#endif
