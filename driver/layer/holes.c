@@ -92,9 +92,10 @@ static int scan_file(struct scan *scan, int fd, char *buffer, uint64_t size,
 		uint64_t end;
 		int ret;
 
-		if (data < 0 && errno == ENXIO)
-			return 0;
 		hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+		/* Nothing more; for the second one too, when the file is cut meanwhile. */
+		if (hole < 0 && errno == ENXIO)
+			return 0;
 		if (hole < 0)
 			return fail_errno(err, "find the holes");
 		data -= data % BLOCK;
