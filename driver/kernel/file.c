@@ -40,11 +40,29 @@ ssize_t file_read_some(int fd, void *data, size_t size, const char *what, struct
 	return got < 0 ? fail_errno(err, "read %s", what) : got;
 }
 
+ssize_t file_read_at(int fd, void *data, size_t size, off_t offset, struct snapdrv_error *err)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t got = pread(fd, (char *)data + done, size - done, offset + (off_t)done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail_errno(err, "read");
+		if (!got)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
 int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct snapdrv_error *err)
 {
 	cleanup_free char *data = NULL;
 	struct stat st;
-	size_t size = 0;
+	ssize_t size;
 
 	if (fstat(fd, &st))
 		return fail_errno(err, "stat");
@@ -55,20 +73,12 @@ int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct sna
 	data = malloc((size_t)st.st_size + 1);
 	if (!data)
 		return fail_memory(err);
-	while (size < (size_t)st.st_size) {
-		ssize_t got = pread(fd, data + size, (size_t)st.st_size - size, (off_t)size);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fail_errno(err, "read");
-		if (!got)
-			break;
-		size += (size_t)got;
-	}
+	size = file_read_at(fd, data, (size_t)st.st_size, 0, err);
+	if (size < 0)
+		return (int)size;
 	data[size] = '\0';
 	*ret_data = steal_ptr(&data);
-	*ret_size = size;
+	*ret_size = (size_t)size;
 	return 0;
 }
 

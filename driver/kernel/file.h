@@ -24,6 +24,12 @@ ssize_t file_read_some(int fd, void *data, size_t size, const char *what,
 		       struct snapdrv_error *err);
 
 /**
+ * file_read_at() - pread(2) until @size bytes are there or the file ends; EINTR goes on.
+ * Return: bytes read, or a negative errno value.
+ */
+ssize_t file_read_at(int fd, void *data, size_t size, off_t offset, struct snapdrv_error *err);
+
+/**
  * file_slurp() - a whole regular file, from an open descriptor.
  * @fd:  read from its start. A FIFO, device or directory is REFUSED (open it with O_NONBLOCK).
  * @max: longer files are REFUSED.

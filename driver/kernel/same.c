@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/file.h"
 #include "kernel/xattr.h"
 
 #define BUFFER_SIZE (128u << 10)
@@ -77,24 +78,6 @@ static int open_file(const struct same_file *file, struct snapdrv_error *err)
 	return fd < 0 ? fail_errno(err, "open %s", quote(file->name).text) : fd;
 }
 
-static ssize_t read_full(int fd, char *data, size_t size, off_t at, struct snapdrv_error *err)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t got = pread(fd, data + done, size - done, at + (off_t)done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fail_errno(err, "read");
-		if (!got)
-			break;
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
-}
-
 int same_content(const struct same_file *one, const struct same_file *other,
 		 struct snapdrv_error *err)
 {
@@ -110,9 +93,9 @@ int same_content(const struct same_file *one, const struct same_file *other,
 	if (!data || !other_data)
 		return fail_memory(err);
 	for (;;) {
-		ssize_t got = read_full(fd, data, BUFFER_SIZE, at, err);
+		ssize_t got = file_read_at(fd, data, BUFFER_SIZE, at, err);
 		ssize_t other_got =
-			got < 0 ? got : read_full(other_fd, other_data, BUFFER_SIZE, at, err);
+			got < 0 ? got : file_read_at(other_fd, other_data, BUFFER_SIZE, at, err);
 
 		if (got < 0 || other_got < 0)
 			return (int)(got < 0 ? got : other_got);
