@@ -133,21 +133,32 @@ static int make_again(struct graph *graph, const struct snapshot *snapshot,
 					snapshot->kind, parents, err);
 }
 
+/*
+ * A node's own tree, as the first of the stack, and those below it; a container's is there then.
+ * @ret_stack: for stack_done(); @ret_parents lies in it.
+ */
+static int stand_on(struct graph *graph, const struct snapshot *snapshot,
+		    struct tree_stack *ret_stack, struct tree_stack *ret_parents,
+		    struct snapdrv_error *err)
+{
+	int ret = snapshot_stack(graph, snapshot, ret_stack, err);
+
+	if (ret)
+		return ret;
+	*ret_parents = (struct tree_stack){ret_stack->trees + 1, ret_stack->count - 1};
+	return snapshot->kind == TREE_LAYER ? 0 : make_again(graph, snapshot, ret_parents, err);
+}
+
 int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
 		   const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
 {
 	cleanup_stack struct tree_stack stack = {0};
 	struct tree_stack parents;
-	int ret = snapshot_stack(graph, snapshot, &stack, err);
+	int ret = stand_on(graph, snapshot, &stack, &parents, err);
 
-	if (ret)
-		return ret;
-	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
-	ret = make_again(graph, snapshot, &parents, err);
-	if (ret)
-		return ret;
-	return graph->backend.ops->mount(&graph->backend, &stack.trees[0], snapshot->kind, &parents,
-					 shift, target_fd, err);
+	return ret ? ret
+		   : graph->backend.ops->mount(&graph->backend, &stack.trees[0], snapshot->kind,
+					       &parents, shift, target_fd, err);
 }
 
 int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,
@@ -171,13 +182,8 @@ int snapshot_changes(struct graph *graph, const struct snapshot *snapshot, chang
 {
 	cleanup_stack struct tree_stack stack = {0};
 	struct tree_stack parents;
-	int ret = snapshot_stack(graph, snapshot, &stack, err);
+	int ret = stand_on(graph, snapshot, &stack, &parents, err);
 
-	if (ret)
-		return ret;
-	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
-	if (snapshot->kind != TREE_LAYER)
-		ret = make_again(graph, snapshot, &parents, err);
 	return ret ? ret
 		   : graph->backend.ops->changes(&graph->backend, &stack.trees[0], snapshot->kind,
 						 &parents, report, arg, err);
@@ -190,13 +196,8 @@ int snapshot_contents(struct graph *graph, const struct snapshot *snapshot, chan
 	struct tree_stack parents;
 	struct change_trees trees = {.old_fd = -1, .old_root_fd = -1, .reports_root = 1};
 	cleanup_fd int fd = -1;
-	int ret = snapshot_stack(graph, snapshot, &stack, err);
+	int ret = stand_on(graph, snapshot, &stack, &parents, err);
 
-	if (ret)
-		return ret;
-	parents = (struct tree_stack){stack.trees + 1, stack.count - 1};
-	if (snapshot->kind != TREE_LAYER)
-		ret = make_again(graph, snapshot, &parents, err);
 	if (ret)
 		return ret;
 	fd = graph->backend.ops->peek(&graph->backend, &stack, err);
