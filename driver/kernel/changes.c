@@ -5,7 +5,7 @@
  *   walk     both trees side by side, directory by directory; what differs is noted down, and also files
  *            with several names, of which more is known at the end
  *   link     kernel/records.h
- *   report   in the order of the walk, with the directories opened once more
+ *   report   kernel/report.h
  */
 #include "kernel/changes.h"
 
@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "kernel/dirs.h"
 #include "kernel/records.h"
+#include "kernel/report.h"
 #include "kernel/same.h"
 #include "kernel/xattr.h"
 
@@ -368,139 +369,6 @@ static int walk_trees(struct walk *walk, struct snapdrv_error *err)
 	return ret;
 }
 
-/* ---- the report --------------------------------------------------------------------------- */
-
-/* The directories that are open in the chain, as records, and the path that they make. */
-struct place {
-	struct walk *walk;
-	size_t *dirs;
-	size_t count, room;
-	struct bytes path;
-};
-
-static void place_done(struct place *place)
-{
-	free(place->dirs);
-	bytes_done(&place->path);
-}
-
-static int join(struct bytes *path, const char *name, struct snapdrv_error *err)
-{
-	int ret = path->size ? bytes_add(path, "/", 1, err) : 0;
-
-	return ret ? ret : bytes_add(path, name, strlen(name), err);
-}
-
-/* Go up as far as needed, and down into the directory that the next record is in. */
-static int go_to(struct place *place, size_t dir, struct snapdrv_error *err)
-{
-	const struct record *items = place->walk->records.items;
-	int ret;
-
-	while (place->count && place->dirs[place->count - 1] != dir &&
-	       place->dirs[place->count - 1] != items[dir].parent) {
-		size_t length = strlen(items[place->dirs[--place->count]].name);
-
-		dirs_pop(&place->walk->new);
-		place->path.size -= length + (place->path.size > length);
-	}
-	if (dir == 0 || (place->count && place->dirs[place->count - 1] == dir))
-		return 0;
-	if (place->count == place->room) {
-		size_t room = place->room ? 2 * place->room : 16;
-		size_t *dirs = reallocarray(place->dirs, room, sizeof(*dirs));
-
-		if (!dirs)
-			return fail_memory(err);
-		place->dirs = dirs;
-		place->room = room;
-	}
-	ret = dirs_push(&place->walk->new, items[dir].name, err);
-	if (ret)
-		return ret;
-	place->dirs[place->count++] = dir;
-	return join(&place->path, items[dir].name, err);
-}
-
-/* The path of a record. For bytes_done(). */
-static int path_of(const struct records *records, size_t record, struct bytes *ret_path,
-		   struct snapdrv_error *err)
-{
-	cleanup_free size_t *way = NULL;
-	size_t depth = 0;
-	int ret = 0;
-
-	for (size_t i = record; i; i = records->items[i].parent)
-		depth++;
-	way = calloc(depth + 1, sizeof(*way));
-	if (!way)
-		return fail_memory(err);
-	for (size_t i = record, at = depth; i; i = records->items[i].parent)
-		way[--at] = i;
-	for (size_t i = 0; i < depth && !ret; i++)
-		ret = join(ret_path, records->items[way[i]].name, err);
-	return ret ? ret : bytes_add(ret_path, "", 1, err);
-}
-
-static int report_one(struct place *place, size_t index, change_fn *report, void *arg,
-		      struct snapdrv_error *err)
-{
-	const struct records *records = &place->walk->records;
-	const struct record *record = &records->items[index];
-	cleanup_bytes struct bytes link = {0};
-	struct change change = {
-		.kind = record->kind,
-		.name = index ? record->name : ".",
-		.is_parent = record->is_parent,
-		.is_opaque = record->is_opaque,
-		.is_covered = record->is_covered,
-		.dir_fd = dirs_fd(&place->walk->new, err),
-	};
-	size_t length = place->path.size;
-	int ret = change.dir_fd < 0 ? change.dir_fd : 0;
-
-	if (!ret && record->link != NO_RECORD)
-		ret = path_of(records, record->link, &link, err);
-	if (!ret && index)
-		ret = join(&place->path, record->name, err);
-	if (!ret)
-		ret = bytes_add(&place->path, "", 1, err);
-	if (ret)
-		return ret;
-	change.path = place->path.data;
-	change.link = link.data;
-	ret = report(arg, &change, err);
-	place->path.size = length;
-	return ret;
-}
-
-static int report_all(struct walk *walk, change_fn *report, void *arg, struct snapdrv_error *err)
-{
-	__attribute__((cleanup(place_done))) struct place place = {.walk = walk};
-	const struct records *records = &walk->records;
-	size_t gone = NO_RECORD; /* a directory that cannot be opened any more */
-
-	for (size_t i = 0; i < records->count; i++) {
-		const struct record *record = &records->items[i];
-		int ret;
-
-		if (record->parent != NO_RECORD && record->parent == gone && record->is_dir)
-			gone = i;
-		if (!record->kind || (gone != NO_RECORD && record->parent == gone) || gone == i)
-			continue;
-		ret = go_to(&place, i ? record->parent : 0, err);
-		if (dirs_is_gone(ret)) {
-			gone = record->parent;
-			continue;
-		}
-		if (!ret)
-			ret = report_one(&place, i, report, arg, err);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
 int changes_walk(const struct change_trees *trees, change_fn *report, void *arg,
 		 struct snapdrv_error *err)
 {
@@ -516,5 +384,5 @@ int changes_walk(const struct change_trees *trees, change_fn *report, void *arg,
 	if (ret)
 		return ret;
 	records_raise(&walk.records);
-	return report_all(&walk, report, arg, err);
+	return changes_report(&walk.records, &walk.new, report, arg, err);
 }
