@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "must.h"
 #include "snapdrv.h"
 
 #define MAX_ROUNDS 1000
@@ -53,26 +54,6 @@ struct bench {
 	double batch_create[WAYS][MAX_ROUNDS];
 	double batch_remove[WAYS][MAX_ROUNDS];
 };
-
-static void die(const char *what)
-{
-	fprintf(stderr, "btrfs-create: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void must(int failed, const char *what)
-{
-	if (failed)
-		die(what);
-}
-
-static void must_library(int ret, const struct snapdrv_error *err)
-{
-	if (ret) {
-		fprintf(stderr, "btrfs-create: %s\n", err->message);
-		exit(1);
-	}
-}
 
 static double now_ms(void)
 {

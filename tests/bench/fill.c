@@ -11,15 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "must.h"
 #include "snapdrv.h"
-
-static void must(int ret, const struct snapdrv_error *err)
-{
-	if (ret) {
-		fprintf(stderr, "fill: %s\n", err->message);
-		exit(1);
-	}
-}
 
 static void add_image(struct snapdrv_store *store, const char *tars, int number)
 {
@@ -35,7 +28,7 @@ static void add_image(struct snapdrv_store *store, const char *tars, int number)
 		perror(path);
 		exit(1);
 	}
-	must(snapdrv_import_fd(store, fd, ref, NULL, 0, NULL, &options, &id, &err), &err);
+	must_library(snapdrv_import_fd(store, fd, ref, NULL, 0, NULL, &options, &id, &err), &err);
 	free(id);
 	close(fd);
 }
@@ -48,7 +41,7 @@ static void add_container(struct snapdrv_store *store, int number, int images)
 
 	snprintf(ref, sizeof(ref), "fill:%d", number % images);
 	snprintf(name, sizeof(name), "fill%d", number);
-	must(snapdrv_create(store, ref, &options, &rootfs, &err), &err);
+	must_library(snapdrv_create(store, ref, &options, &rootfs, &err), &err);
 	free(rootfs);
 }
 
@@ -61,7 +54,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: fill STORE TARS IMAGES CONTAINERS\n");
 		return 2;
 	}
-	must(snapdrv_open(argv[1], "overlay", &store, &err), &err);
+	must_library(snapdrv_open(argv[1], "overlay", &store, &err), &err);
 	for (int number = 0; number < atoi(argv[3]); number++)
 		add_image(store, argv[2], number);
 	for (int number = 0; number < atoi(argv[4]); number++)

@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "must.h"
 #include "snapdrv.h"
 
 enum { LIBRARY = 1, MOUNT = 2, RECORD = 4, RECORD_REMOVAL = 8 };
@@ -54,26 +55,6 @@ struct bench {
 	int scratch_fd;
 	int record_fd;
 };
-
-static void die(const char *what)
-{
-	fprintf(stderr, "thousand: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void must(int failed, const char *what)
-{
-	if (failed)
-		die(what);
-}
-
-static void must_library(int ret, const struct snapdrv_error *err)
-{
-	if (ret) {
-		fprintf(stderr, "thousand: %s\n", err->message);
-		exit(1);
-	}
-}
 
 static double now(void)
 {
