@@ -167,11 +167,6 @@ static const struct option_row commit_options[] = {
 	{0},
 };
 
-static const struct field committed_fields[] = {
-	{.key = "id"},
-	{0},
-};
-
 static void commit_values_done(struct commit_values *values)
 {
 	free(values->changes.items);
@@ -191,9 +186,6 @@ void cmd_commit(struct cli *cli)
 		cli_report(cli, &err);
 		return;
 	}
-	if (!cli->json)
-		puts(id);
-	else if (output_json_rows("committed",
-				  &(struct rows){committed_fields, &id, sizeof(id), 1}))
+	if (output_id(cli->json, "committed", id))
 		cli_memory(cli);
 }

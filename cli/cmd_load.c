@@ -57,11 +57,6 @@ static const struct field loaded_fields[] = {
 	{0},
 };
 
-static const struct field imported_fields[] = {
-	{.key = "id"},
-	{0},
-};
-
 static void intake_done(struct intake *intake)
 {
 	free(intake->changes.items);
@@ -74,10 +69,8 @@ static int intake_begin(struct cli *cli, struct intake *intake)
 		cli_usage(cli, "standard input is a terminal, not an archive");
 		return 1;
 	}
-	if (!cli->quiet && !cli->json && progress_line_wanted()) {
-		intake->options.progress = progress_line_show;
-		intake->options.progress_arg = &intake->progress;
-	}
+	progress_line_begin(cli, &intake->progress, &intake->options.progress,
+			    &intake->options.progress_arg);
 	return cli_open(cli);
 }
 
@@ -151,10 +144,6 @@ void cmd_import(struct cli *cli)
 		cli_report(cli, &err);
 		return;
 	}
-	if (!cli->json) {
-		puts(id);
-		return;
-	}
-	if (output_json_rows("imported", &(struct rows){imported_fields, &id, sizeof(id), 1}))
+	if (output_id(cli->json, "imported", id))
 		cli_memory(cli);
 }

@@ -68,10 +68,8 @@ void cmd_pull(struct cli *cli)
 
 	if (cli_begin(cli, pull_options, &transfer, 1, 1))
 		return;
-	if (!cli->quiet && !cli->json && progress_line_wanted()) {
-		transfer.options.progress = progress_line_show;
-		transfer.options.progress_arg = &transfer.progress;
-	}
+	progress_line_begin(cli, &transfer.progress, &transfer.options.progress,
+			    &transfer.options.progress_arg);
 	ret = snapdrv_pull(cli->store, cli->words[0], &transfer.registry, &transfer.options,
 			   &loaded, &err);
 	progress_line_done(&transfer.progress);
@@ -93,10 +91,7 @@ void cmd_push(struct cli *cli)
 
 	if (cli_begin(cli, registry_options, &transfer, 1, 2))
 		return;
-	if (!cli->quiet && !cli->json && progress_line_wanted()) {
-		options.progress = progress_line_show;
-		options.progress_arg = &transfer.progress;
-	}
+	progress_line_begin(cli, &transfer.progress, &options.progress, &options.progress_arg);
 	ret = snapdrv_push(cli->store, cli->words[0], cli->n_words > 1 ? cli->words[1] : NULL,
 			   &transfer.registry, &options, &pushed, &err);
 	progress_line_done(&transfer.progress);

@@ -111,10 +111,8 @@ void cmd_save(struct cli *cli)
 	if (cli_parse(cli, save_options, &values, WORDS_JOINED, 1, SIZE_MAX) ||
 	    check_output(cli, &values) || cli_open(cli))
 		return;
-	if (!cli->quiet && !cli->json && progress_line_wanted()) {
-		values.options.progress = progress_line_show;
-		values.options.progress_arg = &values.progress;
-	}
+	progress_line_begin(cli, &values.progress, &values.options.progress,
+			    &values.options.progress_arg);
 	if (values.output)
 		ret = snapdrv_save(cli->store, (const char *const *)cli->words, cli->n_words,
 				   values.output, &values.options, &saved, &count, &err);

@@ -185,3 +185,14 @@ int output_pairs(const struct field *fields, const void *row)
 	}
 	return 0;
 }
+
+int output_id(int json, const char *key, const char *id)
+{
+	static const struct field fields[] = {{.key = "id"}, {0}};
+	const struct rows rows = {fields, &id, sizeof(id), 1};
+
+	if (json)
+		return output_json_rows(key, &rows);
+	puts(id);
+	return 0;
+}

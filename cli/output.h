@@ -63,6 +63,9 @@ int output_table(const struct rows *rows, unsigned flags);
 /** output_pairs() - `COLUMN: value` lines for one row. */
 int output_pairs(const struct field *fields, const void *row);
 
+/** output_id() - an image ID alone on a line, or as {"@key":[{"id":...}]}. Return: 0, or -1 for want of memory. */
+int output_id(int json, const char *key, const char *id);
+
 /** output_json_rows() - {"@key":[...]}. */
 int output_json_rows(const char *key, const struct rows *rows);
 

@@ -20,6 +20,16 @@ int progress_line_wanted(void)
 	return isatty(STDERR_FILENO);
 }
 
+void progress_line_begin(const struct cli *cli, struct progress_line *progress,
+			 void (**ret_show)(void *arg, const struct snapdrv_progress *now),
+			 void **ret_arg)
+{
+	if (cli->quiet || cli->json || !progress_line_wanted())
+		return;
+	*ret_show = progress_line_show;
+	*ret_arg = progress;
+}
+
 static int terminal_width(void)
 {
 	struct winsize size;

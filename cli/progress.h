@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "snapdrv.h"
+#include "cli.h"
 
 #define PROGRESS_ROWS 8
 #define PROGRESS_WHAT_MAX 24
@@ -32,6 +32,16 @@ struct progress_line {
 
 /** progress_line_wanted() - whether standard error is a terminal. */
 int progress_line_wanted(void);
+
+/**
+ * progress_line_begin() - show how far work comes, where that is wanted: on a terminal, without --quiet and
+ * --json. Otherwise nothing is set.
+ * @progress: for progress_line_done(); it must not move.
+ * @ret_show, @ret_arg: the two of snapdrv_load_options, or options like it.
+ */
+void progress_line_begin(const struct cli *cli, struct progress_line *progress,
+			 void (**ret_show)(void *arg, const struct snapdrv_progress *now),
+			 void **ret_arg);
 
 /**
  * progress_line_show() - for snapdrv_load_options; @arg: a struct progress_line. Draws ten times a
