@@ -238,8 +238,9 @@ static int move_stray(struct graph *graph, int dir_fd, const char *name, int ses
 		if (path)
 			mount_detach_below(path, NULL);
 	}
+	/* Who removed its row may be removing it too. */
 	if (renameat(dir_fd, name, session_fd, moved.text))
-		return fail_errno(err, "move away %s", quote(name).text);
+		return errno == ENOENT ? 0 : fail_errno(err, "move away %s", quote(name).text);
 	return strays_add(strays, session_fd, moved.text, err);
 }
 

@@ -131,3 +131,18 @@ big() {
 	[ -d /etc ] || fail_ "a symlink was followed"
 }
 case_ "a big tree goes whole, however wide and deep" big
+
+swept_and_removed() {
+	two_containers
+	mkdir "$ROOT/active/777"
+	echo 00000000-0000-0000-0000-000000000000 >"$ROOT/locks/boot"
+	# Whoever sweeps has seen it, and stands still before moving it away, while its owner removes it.
+	strace -f -qq -o .slow -e trace=renameat -e inject=renameat:delay_enter=1500000 \
+		"$SNAPDRV" --root "$ROOT" ls -q >.out 2>.err &
+	until grep -q '"777"' .slow 2>/dev/null; do sleep 0.05; done
+	rmdir "$ROOT/active/777"
+	wait $! || fail_ "the other one failed: $(cat .err)"
+	same "c d" "$(sort .out | xargs)"
+	same "" "$(ls -A "$ROOT/staging")"
+}
+case_ "what its owner removes while another command is about to sweep it is no error" swept_and_removed
