@@ -203,6 +203,9 @@ static int take_if_dead(struct store *store, const char *name, int *ret_fd)
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
 		return 0;
+	/* Somebody who closes removes it before letting go of the lock: that one is not dead. */
+	if (faccessat(store->staging_fd, name, F_OK, AT_SYMLINK_NOFOLLOW))
+		return 0;
 	*ret_fd = steal_fd(&fd);
 	return 1;
 }
