@@ -203,9 +203,10 @@ static int prune(struct tree_writer *writer, struct node *dir, struct snapdrv_er
 int carry_whiteout(struct tree_writer *writer, struct node *dir, const char *name,
 		   struct snapdrv_error *err)
 {
+	int ret = finisher_wait(writer->finisher, err), fd;
 	struct stat st;
-	int fd = node_fd(&writer->nodes, dir, err);
 
+	fd = ret ? ret : node_fd(&writer->nodes, dir, err);
 	if (fd < 0)
 		return fd;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
@@ -217,8 +218,10 @@ int carry_whiteout(struct tree_writer *writer, struct node *dir, const char *nam
 
 int carry_opaque(struct tree_writer *writer, struct node *dir, struct snapdrv_error *err)
 {
-	int ret = prune(writer, dir, err);
+	int ret = finisher_wait(writer->finisher, err);
 
+	if (!ret)
+		ret = prune(writer, dir, err);
 	dir->flags |= NODE_OPAQUE;
 	return ret;
 }

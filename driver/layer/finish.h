@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Regular files get their contents and attributes in a thread beside the one that makes them.
+ * Regular files are created, filled and given their attributes in two threads beside the one that reads
+ * the archive: two *lanes*. The jobs of one file are done in their order, different files in any.
  *
- * Making names and filling files take about as long; with both in one thread, reading and inflating wait
- * for it wherever a layer has many files. The jobs are done in their order.
+ * Making files takes longer than reading about them; in one thread, inflating waits for it wherever a
+ * layer has many small ones, and the second processor has nothing to do.
  */
 #ifndef LAYER_FINISH_H
 #define LAYER_FINISH_H
@@ -15,6 +16,8 @@
 #include "layer/ring.h"
 #include "snapdrv.h"
 
+#define FINISH_LANES 2
+
 /** struct file_ending - what a file gets after its data. */
 struct file_ending {
 	mode_t mode;
@@ -25,9 +28,6 @@ struct file_ending {
 	struct timespec mtime;
 };
 
-/** file_fill() - pwrite(2) all of it. */
-int file_fill(int fd, const void *data, size_t size, uint64_t offset, struct snapdrv_error *err);
-
 /** file_own() - size, owner and setuid bits: what has to come before xattrs. */
 int file_own(int fd, const struct file_ending *ending, struct snapdrv_error *err);
 
@@ -36,27 +36,54 @@ int file_date(int fd, const struct file_ending *ending, struct snapdrv_error *er
 
 struct finisher;
 
+/** struct finish_file - a file between its creation and its ending. */
+struct finish_file;
+
 /**
- * finisher_new() - start the thread.
- * @ring, @reader: where the data of the jobs lies: that reader is past a buffer when finisher_pass() and
- *        all jobs before it are done. Borrowed.
+ * finisher_new() - start the threads; they share the caller's umask.
+ * @ring, @reader: where the data of the jobs lies: the FINISH_LANES readers from @reader on are past a
+ *        buffer when finisher_pass() and all jobs before it are done. Borrowed.
  */
 int finisher_new(struct ring *ring, int reader, struct finisher **ret_finisher,
 		 struct snapdrv_error *err);
 
-/** finisher_holds() - whether data lies in the ring, so that it stays until it is passed. */
-int finisher_holds(const struct finisher *finisher, const void *data);
+/**
+ * finisher_create() - create a file, some time.
+ * @dir:    stands for the directory: the same for the same one. Not looked into.
+ * @dir_fd: the directory; may be closed after the call.
+ * @name:   what stands under it by then is removed. It must be no directory that the caller knows of,
+ *          and not be pending.
+ * @path:   names the file in an error. Borrowed, like @name, during the call.
+ * @ret_file: for finisher_close() or finisher_drop().
+ */
+int finisher_create(struct finisher *finisher, const void *dir, int dir_fd, const char *name,
+		    mode_t mode, const char *path, struct finish_file **ret_file,
+		    struct snapdrv_error *err);
+
+/** finisher_adopt() - a file that is open already. @fd: taken over. */
+int finisher_adopt(struct finisher *finisher, int fd, const char *path,
+		   struct finish_file **ret_file, struct snapdrv_error *err);
+
+/** finish_file_fd() - its descriptor, borrowed; after finisher_wait(), or of one that was adopted. */
+int finish_file_fd(const struct finish_file *file);
+
+/** finisher_is_pending() - whether a file of that name in that directory may still have to be created. */
+int finisher_is_pending(const struct finisher *finisher, const void *dir, const char *name);
 
 /**
- * finisher_fill() - file_fill(), some time. @path: names the file in an error. Borrowed.
- * Return: 0, or a negative errno value when something failed before; finisher_end() tells what.
+ * finisher_fill() - write some of its data, some time.
+ * @data: bytes that lie in the ring stay there until they are written; others are copied.
+ * Return: 0, or a negative errno value when something failed before; finisher_wait() tells what.
  */
-int finisher_fill(struct finisher *finisher, int fd, const char *path, const void *data,
+int finisher_fill(struct finisher *finisher, struct finish_file *file, const void *data,
 		  size_t size, uint64_t offset, struct snapdrv_error *err);
 
-/** finisher_close() - the file's ending, and close(2), some time. @fd: taken over. */
-int finisher_close(struct finisher *finisher, int fd, const char *path,
+/** finisher_close() - the file's ending, and close(2), some time. @file: taken over. */
+int finisher_close(struct finisher *finisher, struct finish_file *file,
 		   const struct file_ending *ending, struct snapdrv_error *err);
+
+/** finisher_drop() - close(2) alone. @file: taken over; NULL is none. */
+void finisher_drop(struct finisher *finisher, struct finish_file *file);
 
 /** finisher_pass() - the buffer of the ring that was read last is used by no later job. */
 void finisher_pass(struct finisher *finisher);
@@ -64,7 +91,7 @@ void finisher_pass(struct finisher *finisher);
 /** finisher_wait() - until all jobs are done. Return: 0, or the first failure, which names its entry. */
 int finisher_wait(struct finisher *finisher, struct snapdrv_error *err);
 
-/** finisher_free() - end the thread; jobs that are left are given up. Takes NULL. */
+/** finisher_free() - end the threads. Takes NULL. */
 void finisher_free(struct finisher *finisher);
 
 #endif

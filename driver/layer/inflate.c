@@ -17,7 +17,8 @@ struct inflater {
 	struct layer_input input;
 	ssize_t (*read)(struct inflater *inflater, void *data, size_t size,
 			struct snapdrv_error *err);
-	unsigned char *in; /* IN_SIZE bytes, of which [at, end) are to be used */
+	unsigned char *own;	 /* IN_SIZE bytes */
+	const unsigned char *in; /* they, or what is lent; of which [at, end) are to be used */
 	size_t at;
 	size_t end;
 	int at_end; /* the input has no more */
@@ -34,7 +35,12 @@ static int refill(struct inflater *inflater, struct snapdrv_error *err)
 
 	if (inflater->at < inflater->end || inflater->at_end)
 		return 0;
-	got = inflater->input.read(inflater->input.context, inflater->in, IN_SIZE, err);
+	if (inflater->input.lend) {
+		got = inflater->input.lend(inflater->input.context, &inflater->in, err);
+	} else {
+		got = inflater->input.read(inflater->input.context, inflater->own, IN_SIZE, err);
+		inflater->in = inflater->own;
+	}
 	if (got < 0)
 		return (int)got;
 	inflater->at = 0;
@@ -100,7 +106,8 @@ static ssize_t read_gzip(struct inflater *inflater, void *data, size_t size,
 		ret = refill(inflater, err);
 		if (ret)
 			return ret;
-		state->next_in = inflater->in + inflater->at;
+		/* Which isal_inflate() only reads. */
+		state->next_in = (unsigned char *)inflater->in + inflater->at;
 		state->avail_in = (uint32_t)(inflater->end - inflater->at);
 		state->next_out = (uint8_t *)data + filled;
 		state->avail_out = (uint32_t)(size - filled);
@@ -253,13 +260,14 @@ int inflater_new(const struct layer_input *input, struct inflater **ret_inflater
 	if (!inflater)
 		return fail_memory(err);
 	inflater->input = *input;
-	inflater->in = malloc(IN_SIZE);
-	if (!inflater->in) {
+	inflater->own = malloc(IN_SIZE);
+	if (!inflater->own) {
 		inflater_free(inflater);
 		return fail_memory(err);
 	}
+	inflater->in = inflater->own;
 	/* A pipe may give a byte at a time: enough of them for the longest magic number. */
-	got = input_fill(input, inflater->in, 512, err);
+	got = input_fill(input, inflater->own, 512, err);
 	inflater->end = got < 0 ? 0 : (size_t)got;
 	ret = got < 0 ? (int)got : start(inflater, err);
 	if (ret) {
@@ -287,6 +295,6 @@ void inflater_free(struct inflater *inflater)
 	archive_read_free(inflater->filter);
 	ZSTD_freeDStream(inflater->zstd);
 	free(inflater->gzip);
-	free(inflater->in);
+	free(inflater->own);
 	free(inflater);
 }

@@ -12,10 +12,13 @@
  * struct layer_input - bytes to be read once, from start to end.
  * @read:    gives up to @size bytes; returns their number, 0 at the end, or a negative errno value.
  *           Called from one thread at a time, but not always from the same.
- * @context: for @read. Borrowed.
+ * @lend:    likewise, but gives the bytes where they lie; they stay until the next call of either. NULL
+ *           where they lie nowhere.
+ * @context: for both. Borrowed.
  */
 struct layer_input {
 	ssize_t (*read)(void *context, void *data, size_t size, struct snapdrv_error *err);
+	ssize_t (*lend)(void *context, const unsigned char **ret_data, struct snapdrv_error *err);
 	void *context;
 };
 

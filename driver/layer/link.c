@@ -118,6 +118,9 @@ int tree_write_link(struct tree_sink *sink, const char *path, const char *target
 		return refuse(err, "the root is not a directory");
 	if (dir == target_dir && !strcmp(name, target_name))
 		return 0;
+	ret = tree_settle(writer, dir, name, err);
+	if (ret)
+		return ret;
 	/* Opening one may close the other, but never the one that was opened last: ask for the first again. */
 	target_fd = node_fd(&writer->nodes, target_dir, err);
 	fd = target_fd < 0 ? target_fd : node_fd(&writer->nodes, dir, err);

@@ -6,10 +6,12 @@
 
 #include "base/error.h"
 
-int ring_init(struct ring *ring, int n_readers, struct snapdrv_error *err)
+int ring_init(struct ring *ring, int n_readers, unsigned n_buffers, size_t buffer_size,
+	      struct snapdrv_error *err)
 {
-	*ring = (struct ring){.n_readers = n_readers};
-	ring->memory = malloc((size_t)RING_BUFFERS * RING_BUFFER_SIZE);
+	*ring = (struct ring){
+		.n_readers = n_readers, .n_buffers = n_buffers, .buffer_size = buffer_size};
+	ring->memory = malloc(n_buffers * buffer_size);
 	if (!ring->memory)
 		return fail_memory(err);
 	pthread_mutex_init(&ring->lock, NULL);
@@ -43,10 +45,10 @@ unsigned char *ring_room(struct ring *ring)
 	unsigned char *room = NULL;
 
 	pthread_mutex_lock(&ring->lock);
-	while (!ring->stopped && ring->filled - slowest(ring) >= RING_BUFFERS)
+	while (!ring->stopped && ring->filled - slowest(ring) >= ring->n_buffers)
 		pthread_cond_wait(&ring->changed, &ring->lock);
 	if (!ring->stopped)
-		room = ring->memory + ring->filled % RING_BUFFERS * RING_BUFFER_SIZE;
+		room = ring->memory + ring->filled % ring->n_buffers * ring->buffer_size;
 	pthread_mutex_unlock(&ring->lock);
 	return room;
 }
@@ -54,7 +56,7 @@ unsigned char *ring_room(struct ring *ring)
 void ring_put(struct ring *ring, size_t size)
 {
 	pthread_mutex_lock(&ring->lock);
-	ring->sizes[ring->filled % RING_BUFFERS] = size;
+	ring->sizes[ring->filled % ring->n_buffers] = size;
 	ring->filled++;
 	pthread_cond_broadcast(&ring->changed);
 	pthread_mutex_unlock(&ring->lock);
@@ -88,8 +90,8 @@ const unsigned char *ring_next(struct ring *ring, int reader, size_t *ret_size)
 	while (!ring->stopped && !ring->ended && ring->filled == at)
 		pthread_cond_wait(&ring->changed, &ring->lock);
 	if (!ring->stopped && ring->filled > at) {
-		*ret_size = ring->sizes[at % RING_BUFFERS];
-		data = ring->memory + at % RING_BUFFERS * RING_BUFFER_SIZE;
+		*ret_size = ring->sizes[at % ring->n_buffers];
+		data = ring->memory + at % ring->n_buffers * ring->buffer_size;
 		ring->taken[reader]++;
 	}
 	pthread_mutex_unlock(&ring->lock);
@@ -108,5 +110,5 @@ int ring_holds(const struct ring *ring, const void *data)
 {
 	const unsigned char *at = data;
 
-	return at >= ring->memory && at < ring->memory + (size_t)RING_BUFFERS * RING_BUFFER_SIZE;
+	return at >= ring->memory && at < ring->memory + ring->n_buffers * ring->buffer_size;
 }

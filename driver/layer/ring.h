@@ -11,27 +11,30 @@
 
 #include "snapdrv.h"
 
-#define RING_BUFFERS 6
-#define RING_BUFFER_SIZE (1u << 20)
-#define RING_READERS 2
+#define RING_BUFFERS_MAX 6
+#define RING_READERS_MAX 3
 
 struct ring {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned char *memory; /* RING_BUFFERS * RING_BUFFER_SIZE */
-	size_t sizes[RING_BUFFERS];
-	unsigned long filled;		    /* buffers filled so far */
-	unsigned long taken[RING_READERS];  /* buffers that each reader was given */
-	unsigned long passed[RING_READERS]; /* buffers that it is done with */
+	unsigned char *memory; /* n_buffers * buffer_size */
+	unsigned n_buffers;
+	size_t buffer_size;
+	size_t sizes[RING_BUFFERS_MAX];
+	unsigned long filled;			/* buffers filled so far */
+	unsigned long taken[RING_READERS_MAX];	/* buffers that each reader was given */
+	unsigned long passed[RING_READERS_MAX]; /* buffers that it is done with */
 	int n_readers;
 	int ended;   /* nothing more will be filled */
 	int stopped; /* a reader or the writer failed: all give up */
 };
 
-int ring_init(struct ring *ring, int n_readers, struct snapdrv_error *err);
+/** ring_init() - @n_readers, @n_buffers: up to RING_READERS_MAX, RING_BUFFERS_MAX. For ring_done(). */
+int ring_init(struct ring *ring, int n_readers, unsigned n_buffers, size_t buffer_size,
+	      struct snapdrv_error *err);
 void ring_done(struct ring *ring);
 
-/** ring_room() - wait for a buffer to fill. Return: RING_BUFFER_SIZE bytes, or NULL when stopped. */
+/** ring_room() - wait for a buffer to fill. Return: buffer_size bytes, or NULL when stopped. */
 unsigned char *ring_room(struct ring *ring);
 
 /** ring_put() - the buffer that ring_room() gave holds @size bytes. */

@@ -3,7 +3,7 @@
  * The writer of trees.
  *
  *   directory  mkdirat                 setuid and setgid bits, default ACL and mtime at the end
- *   file       openat(O_EXCL); pwrite, ftruncate, fchown, fchmod, futimens, close by the finisher
+ *   file       all by the finisher (layer/finish.h), but for one with xattrs: openat(O_EXCL), fsetxattr
  *   whiteout   mknodat(0:0), or trusted.overlay.opaque on a directory of this layer
  *
  * Calls that would set what is so already are left out: this is the hot path of a load.
@@ -33,11 +33,22 @@ static struct tree_writer *writer_of(struct tree_sink *sink)
 	return (struct tree_writer *)sink;
 }
 
+int tree_settle(struct tree_writer *writer, const struct node *dir, const char *name,
+		struct snapdrv_error *err)
+{
+	return finisher_is_pending(writer->finisher, dir, name)
+		       ? finisher_wait(writer->finisher, err)
+		       : 0;
+}
+
 int tree_clear_name(struct tree_writer *writer, struct node *dir, int fd, const char *name,
 		    struct snapdrv_error *err)
 {
 	struct node *child = node_find(&writer->nodes, dir, name, strlen(name));
+	int ret = child ? finisher_wait(writer->finisher, err) : 0;
 
+	if (ret)
+		return ret;
 	if (child)
 		node_forget(&writer->nodes, child);
 	link_lose(writer, dir, name);
@@ -138,6 +149,9 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	if (!*name)
 		return set_directory(writer, writer->nodes.root, attributes, 0, err);
 	node = node_find(&writer->nodes, dir, name, strlen(name));
+	ret = node ? 0 : tree_settle(writer, dir, name, err);
+	if (ret)
+		return ret;
 	fd = node_fd(&writer->nodes, dir, err);
 	if (fd < 0)
 		return fd;
@@ -170,15 +184,12 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	return ret ? ret : set_directory(writer, node, attributes, 1, err);
 }
 
-static int open_file(struct tree_writer *writer, struct node *dir, const char *name, mode_t mode,
-		     struct snapdrv_error *err)
+static int open_file(struct tree_writer *writer, struct node *dir, int fd, const char *name,
+		     mode_t mode, struct snapdrv_error *err)
 {
-	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ret, file_fd;
-	int fd = node_fd(&writer->nodes, dir, err);
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ret;
+	int file_fd = openat(fd, name, flags, mode);
 
-	if (fd < 0)
-		return fd;
-	file_fd = openat(fd, name, flags, mode);
 	if (file_fd < 0 && errno == EEXIST) {
 		ret = tree_clear_name(writer, dir, fd, name, err);
 		if (ret)
@@ -188,25 +199,45 @@ static int open_file(struct tree_writer *writer, struct node *dir, const char *n
 	return file_fd < 0 ? fail_errno(err, "create the file") : file_fd;
 }
 
+/*
+ * Everybody's bits are settled by open(2); setuid and setgid come back after chown(2). A file is created
+ * here when more than its name has to be looked at: file capabilities go with a write(2) or chown(2) that
+ * comes after them, and a directory or a place holder is known to this thread alone.
+ */
+static int make_file(struct tree_writer *writer, struct node *dir, const char *name,
+		     const char *path, const struct sink_attributes *attributes,
+		     struct snapdrv_error *err)
+{
+	mode_t mode = attributes->mode & 07777 & ~SPECIAL_BITS;
+	int ret = tree_settle(writer, dir, name, err), fd;
+
+	fd = ret ? ret : node_fd(&writer->nodes, dir, err);
+	if (fd < 0)
+		return fd;
+	if (!attributes->n_xattrs && !writer->n_links &&
+	    !node_find(&writer->nodes, dir, name, strlen(name)))
+		return finisher_create(writer->finisher, dir, fd, name, mode, path, &writer->out,
+				       err);
+	fd = open_file(writer, dir, fd, name, mode, err);
+	return fd < 0 ? fd : finisher_adopt(writer->finisher, fd, path, &writer->out, err);
+}
+
 static int write_file(struct tree_sink *sink, const char *path,
 		      const struct sink_attributes *attributes, struct snapdrv_error *err)
 {
 	struct tree_writer *writer = writer_of(sink);
 	char name[NAME_MAX + 1];
 	struct node *dir;
-	int ret = walk_parent(writer, path, WALK_MAKE, &dir, name, err), fd;
+	int ret = walk_parent(writer, path, WALK_MAKE, &dir, name, err);
 
 	if (ret)
 		return ret;
 	if (!*name)
 		return refuse(err, "the root is not a directory");
-	/* Everybody's bits are settled by open(2); setuid and setgid come back after chown(2). */
-	fd = open_file(writer, dir, name, attributes->mode & 07777 & ~SPECIAL_BITS, err);
-	if (fd < 0)
-		return fd;
-	writer->file_fd = fd;
+	ret = make_file(writer, dir, name, path, attributes, err);
+	if (ret)
+		return ret;
 	writer->file = attributes;
-	writer->file_path = path;
 	writer->file_written = 0;
 	return writer->carries_out ? carry_give(writer, dir, name, err) : 0;
 }
@@ -216,24 +247,20 @@ static int write_data(struct tree_sink *sink, const void *data, size_t size, uin
 {
 	struct tree_writer *writer = writer_of(sink);
 
-	if (writer->file_fd < 0)
+	if (!writer->out)
 		return 0; /* the entry was left out */
 	if (offset > writer->file->size || size > writer->file->size - offset)
 		return refuse(err, "data past the size of the file");
 	if (offset + size > writer->file_written)
 		writer->file_written = offset + size;
-	if (finisher_holds(writer->finisher, data))
-		return finisher_fill(writer->finisher, writer->file_fd, writer->file_path, data,
-				     size, offset, err);
-	return file_fill(writer->file_fd, data, size, offset, err);
+	return finisher_fill(writer->finisher, writer->out, data, size, offset, err);
 }
 
-/* File capabilities go with a write(2) or chown(2) that comes after them. */
-static int end_with_xattrs(struct tree_writer *writer, int fd, const struct file_ending *ending,
+static int end_with_xattrs(struct tree_writer *writer, const struct file_ending *ending,
 			   struct snapdrv_error *err)
 {
 	const struct sink_attributes *file = writer->file;
-	int ret = finisher_wait(writer->finisher, err);
+	int ret = finisher_wait(writer->finisher, err), fd = finish_file_fd(writer->out);
 
 	if (!ret)
 		ret = file_own(fd, ending, err);
@@ -249,10 +276,10 @@ static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
 {
 	struct tree_writer *writer = writer_of(sink);
 	const struct sink_attributes *file = writer->file;
-	cleanup_fd int fd = steal_fd(&writer->file_fd);
 	struct file_ending ending;
+	int ret = 0;
 
-	if (fd < 0)
+	if (!writer->out)
 		return 0; /* the entry was left out */
 	ending = (struct file_ending){.mode = file->mode,
 				      .uid = file->uid,
@@ -260,9 +287,11 @@ static int write_file_end(struct tree_sink *sink, struct snapdrv_error *err)
 				      .size = file->size,
 				      .written = writer->file_written,
 				      .mtime = file->mtime};
-	if (file->n_xattrs)
-		return end_with_xattrs(writer, fd, &ending, err);
-	return finisher_close(writer->finisher, steal_fd(&fd), writer->file_path, &ending, err);
+	if (!file->n_xattrs)
+		return finisher_close(writer->finisher, steal_ptr(&writer->out), &ending, err);
+	ret = end_with_xattrs(writer, &ending, err);
+	finisher_drop(writer->finisher, steal_ptr(&writer->out));
+	return ret;
 }
 
 int tree_place(struct tree_writer *writer, const char *path, struct node **ret_dir,
@@ -275,6 +304,8 @@ int tree_place(struct tree_writer *writer, const char *path, struct node **ret_d
 		ret = refuse(err, "the root is not a directory");
 	if (!ret && writer->carries_out)
 		ret = carry_give(writer, *ret_dir, name, err);
+	if (!ret)
+		ret = tree_settle(writer, *ret_dir, name, err);
 	if (ret)
 		return ret;
 	fd = node_fd(&writer->nodes, *ret_dir, err);
@@ -406,7 +437,6 @@ int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct finisher 
 	writer->sink.ops = &ops;
 	writer->lower_fd = lower_fd;
 	writer->finisher = finisher;
-	writer->file_fd = -1;
 	writer->carries_out = carries_out;
 	ret = node_table_init(&writer->nodes, root_fd, err);
 	if (!ret && carries_out)
@@ -438,8 +468,8 @@ void tree_writer_free(struct tree_writer *writer)
 {
 	if (!writer)
 		return;
-	if (writer->file_fd >= 0)
-		close(writer->file_fd);
+	/* Only a writer that failed has one, and its finisher is still there. */
+	finisher_drop(writer->finisher, writer->out);
 	for (size_t i = 0; i < writer->n_links; i++) {
 		free(writer->links[i].name);
 		free(writer->links[i].target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unpacking a layer: four threads around a ring of buffers. */
+/* Unpacking a layer: threads around two rings of buffers. */
 #include "layer/unpack.h"
 
 #include <errno.h>
@@ -15,8 +15,14 @@
 
 #define RATIO_FREE (1ull << 30) /* bytes of output before the ratio is looked at */
 #define PROGRESS_STEP (1u << 20)
+#define PLAIN_BUFFERS 6
+#define PLAIN_BUFFER_SIZE (1u << 20)
+#define BLOB_BUFFERS 4
+#define BLOB_BUFFER_SIZE (1u << 18)
 
-enum { READER_TREE, READER_HASH };
+/* Of the ring with the plain stream, and of that with the input. */
+enum { READER_HASH, READER_TREE, N_READERS = READER_TREE + FINISH_LANES };
+enum { BLOB_HASH, BLOB_INFLATE, N_BLOB_READERS };
 
 DEFINE_CLEANUP(hasher, struct hasher, hasher_free)
 DEFINE_CLEANUP(inflater, struct inflater, inflater_free)
@@ -28,6 +34,8 @@ DEFINE_CLEANUP(writer, struct tree_writer, tree_writer_free)
 struct pipeline {
 	const struct unpack_request *request;
 	struct ring ring;
+	struct ring blob_ring; /* what is lent to the inflater */
+	int has_lent;
 	struct hasher *blob_hasher;
 	struct hasher *diff_hasher;
 	int blob_is_plain; /* the blob's digest is the DiffID: hashed once */
@@ -40,18 +48,15 @@ struct pipeline {
 	int first; /* the tree has not read from the ring yet */
 };
 
-/* What the inflater reads from: the input, hashed, counted and copied on the way. */
-static ssize_t take_input(void *context, void *data, size_t size, struct snapdrv_error *err)
+/* What the inflater reads from: the input, counted and copied on the way. */
+static ssize_t read_input(struct pipeline *line, void *data, size_t size, struct snapdrv_error *err)
 {
-	struct pipeline *line = context;
 	const struct unpack_request *request = line->request;
 	ssize_t got = request->input.read(request->input.context, data, size, err);
 	int ret;
 
 	if (got <= 0)
 		return got;
-	if (!line->blob_is_plain)
-		hasher_update(line->blob_hasher, data, (size_t)got);
 	if (request->copy_fd >= 0) {
 		ret = file_write(request->copy_fd, data, (size_t)got, "the blob", err);
 		if (ret)
@@ -62,6 +67,38 @@ static ssize_t take_input(void *context, void *data, size_t size, struct snapdrv
 		request->progress(request->progress_arg, line->taken);
 		line->told = line->taken;
 	}
+	return got;
+}
+
+/* Hashed too; only before lend_input() was called, or after the blob's hash thread has ended. */
+static ssize_t take_input(void *context, void *data, size_t size, struct snapdrv_error *err)
+{
+	struct pipeline *line = context;
+	ssize_t got = read_input(line, data, size, err);
+
+	if (got > 0 && !line->blob_is_plain)
+		hasher_update(line->blob_hasher, data, (size_t)got);
+	return got;
+}
+
+/* Hashed by another thread, which takes a fifth of inflating off this one. */
+static ssize_t lend_input(void *context, const unsigned char **ret_data, struct snapdrv_error *err)
+{
+	struct pipeline *line = context;
+	unsigned char *room;
+	size_t size = 0;
+	ssize_t got;
+
+	if (line->has_lent)
+		ring_pass(&line->blob_ring, BLOB_INFLATE);
+	line->has_lent = 0;
+	room = ring_room(&line->blob_ring);
+	got = read_input(line, room, BLOB_BUFFER_SIZE, err);
+	if (got <= 0)
+		return got;
+	ring_put(&line->blob_ring, (size_t)got);
+	*ret_data = ring_next(&line->blob_ring, BLOB_INFLATE, &size);
+	line->has_lent = 1;
 	return got;
 }
 
@@ -83,7 +120,7 @@ static int fill_ring(struct pipeline *line, struct inflater *inflater, struct sn
 	unsigned char *room;
 
 	while ((room = ring_room(&line->ring))) {
-		ssize_t got = inflater_read(inflater, room, RING_BUFFER_SIZE, err);
+		ssize_t got = inflater_read(inflater, room, PLAIN_BUFFER_SIZE, err);
 		int ret;
 
 		if (got < 0)
@@ -94,7 +131,7 @@ static int fill_ring(struct pipeline *line, struct inflater *inflater, struct sn
 			return ret;
 		if (got)
 			ring_put(&line->ring, (size_t)got);
-		if ((size_t)got < RING_BUFFER_SIZE) {
+		if ((size_t)got < PLAIN_BUFFER_SIZE) {
 			ring_end(&line->ring);
 			return 0;
 		}
@@ -114,16 +151,35 @@ static int drain_input(struct pipeline *line, struct snapdrv_error *err)
 	return (int)got;
 }
 
+static void *hash_blob(void *arg)
+{
+	struct pipeline *line = arg;
+	const unsigned char *data;
+	size_t size;
+
+	while ((data = ring_next(&line->blob_ring, BLOB_HASH, &size))) {
+		hasher_update(line->blob_hasher, data, size);
+		ring_pass(&line->blob_ring, BLOB_HASH);
+	}
+	return NULL;
+}
+
 static int run_input(struct pipeline *line, struct snapdrv_error *err)
 {
-	const struct layer_input input = {.read = take_input, .context = line};
+	const struct layer_input input = {.read = take_input, .lend = lend_input, .context = line};
 	cleanup_inflater struct inflater *inflater = NULL;
 	int ret = inflater_new(&input, &inflater, err);
+	pthread_t hash;
 
 	if (ret)
 		return ret;
 	line->blob_is_plain = inflater_is_plain(inflater);
+	ret = pthread_create(&hash, NULL, hash_blob, line);
+	if (ret)
+		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
 	ret = fill_ring(line, inflater, err);
+	ring_end(&line->blob_ring);
+	pthread_join(hash, NULL);
 	return ret ? ret : drain_input(line, err);
 }
 
@@ -225,14 +281,14 @@ static int hash_all(struct pipeline *line, struct snapdrv_error *err)
 {
 	const struct layer_input input = {.read = take_input, .context = line};
 	cleanup_inflater struct inflater *inflater = NULL;
-	cleanup_free unsigned char *buffer = malloc(RING_BUFFER_SIZE);
+	cleanup_free unsigned char *buffer = malloc(PLAIN_BUFFER_SIZE);
 	int ret = buffer ? inflater_new(&input, &inflater, err) : fail_memory(err);
 	ssize_t got = 0;
 
 	if (ret)
 		return ret;
 	line->blob_is_plain = inflater_is_plain(inflater);
-	while ((got = inflater_read(inflater, buffer, RING_BUFFER_SIZE, err)) > 0) {
+	while ((got = inflater_read(inflater, buffer, PLAIN_BUFFER_SIZE, err)) > 0) {
 		hasher_update(line->diff_hasher, buffer, (size_t)got);
 		line->made += (uint64_t)got;
 		ret = check_limits(line, err);
@@ -281,11 +337,14 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 
 	if (!blob_hasher || !diff_hasher)
 		return -ENOMEM;
-	ret = ring_init(&line.ring, RING_READERS, err);
-	if (ret)
-		return ret;
-	ret = run(&line, &writer, &count, err);
+	ret = ring_init(&line.ring, N_READERS, PLAIN_BUFFERS, PLAIN_BUFFER_SIZE, err);
+	if (!ret)
+		ret = ring_init(&line.blob_ring, N_BLOB_READERS, BLOB_BUFFERS, BLOB_BUFFER_SIZE,
+				err);
+	if (!ret)
+		ret = run(&line, &writer, &count, err);
 	finisher_free(line.finisher);
+	ring_done(&line.blob_ring);
 	ring_done(&line.ring);
 	if (ret)
 		return ret;

@@ -2,10 +2,11 @@
 /*
  * Unpacking a layer: one pass from compressed bytes to a tree.
  *
- *   input thread    read -> [copy] -> SHA-256 of the blob -> inflate -> ring
- *   hash thread     ring -> SHA-256 of the plain stream (the DiffID)
- *   calling thread  ring -> tar -> names of the tree
- *   finisher        ring -> contents and attributes of the files
+ *   input thread    read -> [copy] -> small ring -> inflate -> ring
+ *   blob's hash     small ring -> SHA-256 of the blob
+ *   stream's hash   ring -> SHA-256 of the plain stream (the DiffID)
+ *   calling thread  ring -> tar -> directories, links, marks
+ *   two lanes       ring -> files: names, contents, attributes (layer/finish.h)
  */
 #ifndef LAYER_UNPACK_H
 #define LAYER_UNPACK_H
@@ -55,7 +56,7 @@ struct unpack_result {
 /**
  * layer_unpack() - unpack a layer. To be called in a thread that tree_writer_thread() prepared.
  *
- * 6 MiB of buffers and what the decompressor needs, whatever the layer's size.
+ * 7 MiB of buffers and what the decompressor needs, whatever the layer's size.
  *
  * Return: 0, or a negative errno value; REFUSED for what the layer holds. The tree is half made then.
  */

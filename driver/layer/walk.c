@@ -203,9 +203,10 @@ static int make_missing(struct walk *walk, int fd, const char *name, int is_whit
  */
 static int step(struct walk *walk, const char *name, struct snapdrv_error *err)
 {
-	int fd = node_fd(&walk->writer->nodes, walk->at, err), is_whiteout = 0, ret;
+	int ret = tree_settle(walk->writer, walk->at, name, err), is_whiteout = 0, fd;
 	struct stat st;
 
+	fd = ret ? ret : node_fd(&walk->writer->nodes, walk->at, err);
 	if (fd < 0)
 		return fd;
 	if (!fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW)) {
@@ -374,7 +375,8 @@ int walk_target(struct tree_writer *writer, const char *path, struct node **ret_
 	} while (found >= 0 && ret == 1);
 	if (found < 0 || ret < 0)
 		return found < 0 ? found : ret;
-	fd = node_fd(&writer->nodes, walk.at, err);
+	ret = tree_settle(writer, walk.at, ret_name, err);
+	fd = ret ? ret : node_fd(&writer->nodes, walk.at, err);
 	if (fd < 0)
 		return fd;
 	child = node_find(&writer->nodes, walk.at, ret_name, strlen(ret_name));

@@ -36,9 +36,8 @@ struct tree_writer {
 	struct node *recent; /* the directory of the last entry, and its name in the archive */
 	char recent_path[PATH_MAX];
 	size_t recent_length;
-	int file_fd;			    /* of the regular file that is being written, or -1 */
+	struct finish_file *out;	    /* the regular file that is being written, or NULL */
 	const struct sink_attributes *file; /* its attributes; borrowed until its end */
-	const char *file_path;		    /* likewise */
 	struct finisher *finisher;
 	uint64_t file_written; /* the end of what was written so far */
 	struct pending_link *links;
@@ -78,6 +77,13 @@ int walk_parent(struct tree_writer *writer, const char *path, enum walk_purpose 
  */
 int walk_target(struct tree_writer *writer, const char *path, struct node **ret_dir,
 		char ret_name[NAME_MAX + 1], char **ret_lower, struct snapdrv_error *err);
+
+/**
+ * tree_settle() - before a name in @dir is looked at or made here: a file that the finisher is still to
+ * create under it is there afterwards.
+ */
+int tree_settle(struct tree_writer *writer, const struct node *dir, const char *name,
+		struct snapdrv_error *err);
 
 /** tree_clear_name() - take away what stands under a name in @dir, whose descriptor is @fd. */
 int tree_clear_name(struct tree_writer *writer, struct node *dir, int fd, const char *name,
