@@ -367,15 +367,21 @@ int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
 	return 0;
 }
 
-int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err)
+static int unmount(struct graph *graph, const char *name, struct doomed *doomed,
+		   struct snapdrv_error *err)
 {
 	struct snapshot snapshot;
 	int ret = container_snapshot(graph, name, &snapshot, err);
 
 	if (ret)
 		return ret;
-	ret = rootfs_umount(graph, name, err);
+	ret = rootfs_umount(graph, name, doomed, err);
 	return ret ? fail_within(err, ret, "container %s", name) : 0;
+}
+
+int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	return unmount(graph, name, NULL, err);
 }
 
 static int remove_in_change(struct graph *graph, const char *name, struct doomed *doomed,
@@ -399,7 +405,7 @@ static int remove_in_change(struct graph *graph, const char *name, struct doomed
 int container_remove(struct graph *graph, const char *name, struct snapdrv_error *err)
 {
 	cleanup_doomed struct doomed doomed = {0};
-	int ret = container_umount(graph, name, err);
+	int ret = unmount(graph, name, &doomed, err);
 
 	if (ret)
 		return ret;

@@ -269,6 +269,11 @@ char *mount_holder(const char *path)
 	return holder ? holder : find_process(path, uses);
 }
 
+int mount_keep(const char *path)
+{
+	return open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+}
+
 int mount_remove(const char *path, struct snapdrv_error *err)
 {
 	/* A runtime's container has the mount in a namespace of its own: umount(2) here would not mind. */

@@ -72,6 +72,17 @@ int mount_bind(int source_fd, int target_fd, int read_only, const struct id_shif
 int mount_remove(const char *path, struct snapdrv_error *err);
 
 /**
+ * mount_keep() - keep the filesystem that is mounted on @path from being shut down when it is unmounted.
+ *
+ * An overlay that is shut down syncs the whole filesystem below it, which costs more than all else in
+ * unmounting it; who has many to remove has them shut down together, when there is nothing left to sync.
+ *
+ * Return: a descriptor that does so until it is closed, or -1 where the kernel cannot (open_tree(2), Linux
+ * 5.2).
+ */
+int mount_keep(const char *path);
+
+/**
  * mount_detach_below() - unmount lazily whatever is mounted on @path or below it; for cleaning up.
  */
 int mount_detach_below(const char *path, struct snapdrv_error *err);

@@ -4,14 +4,15 @@
  *
  *   change  the rows go, or only a mark is set; what they stood for is noted; the commit does not wait
  *           for the disk
- *   flush   the marked rows go; one fdatasync(2) for all changes so far; then the files are removed,
- *           outside every lock
+ *   flush   the marked rows go; one fdatasync(2) for all changes so far; overlays that were unmounted shut
+ *           down; then the files are removed, outside every lock
  *
  * Until the flush a power cut brings rows and files back together. A process that dies before it leaves
  * files without rows, which the next opening of the store removes.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -20,8 +21,17 @@
 
 #define WAITING_MAX 64 /* more than these are not left to the end */
 
+/* The filesystems that were kept: a first one syncs, the others find nothing to do. */
+static void shut_down(struct doomed *doomed)
+{
+	while (doomed->n_mounts)
+		close(doomed->mounts[--doomed->n_mounts]);
+}
+
 void doomed_done(struct doomed *doomed)
 {
+	shut_down(doomed);
+	free(doomed->mounts);
 	free(doomed->trees);
 	free(doomed->removed);
 	strings_done(&doomed->blobs);
@@ -37,6 +47,17 @@ int doomed_add_tree(struct doomed *doomed, const struct tree_record *tree,
 		return fail_memory(err);
 	doomed->trees = trees;
 	trees[doomed->count++] = *tree;
+	return 0;
+}
+
+int doomed_add_mount(struct doomed *doomed, int *fd, struct snapdrv_error *err)
+{
+	int *mounts = reallocarray(doomed->mounts, doomed->n_mounts + 1, sizeof(*mounts));
+
+	if (!mounts)
+		return fail_memory(err);
+	doomed->mounts = mounts;
+	mounts[doomed->n_mounts++] = steal_fd(fd);
 	return 0;
 }
 
@@ -109,6 +130,8 @@ static int take_over(struct doomed *all, const struct doomed *doomed, struct sna
 		ret = strings_add(&all->blobs, doomed->blobs.items[i], err);
 	for (size_t i = 0; i < doomed->n_removed && !ret; i++)
 		ret = note_removed(all, doomed->removed[i], err);
+	for (size_t i = 0; i < doomed->n_mounts && !ret; i++)
+		ret = doomed_add_mount(all, &doomed->mounts[i], err);
 	return ret;
 }
 
@@ -151,6 +174,7 @@ int graph_flush(struct graph *graph, struct snapdrv_error *err)
 	ret = release_marked(graph, err);
 	if (!ret)
 		ret = store_flush(&graph->store, err);
+	shut_down(doomed);
 	for (size_t i = 0; i < doomed->blobs.count && !ret; i++)
 		content_unlink(&graph->store, doomed->blobs.items[i]);
 	for (size_t i = 0; i < doomed->count && !ret; i++) {

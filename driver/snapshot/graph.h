@@ -21,6 +21,8 @@ struct doomed {
 	struct strings blobs; /* digests */
 	int64_t *removed;     /* snapshots that are only marked */
 	size_t n_removed;
+	int *mounts; /* descriptors of mount_keep() */
+	size_t n_mounts;
 };
 
 /** struct graph - a store with its backend. */
@@ -251,6 +253,9 @@ int graph_release_removed(struct graph *graph, struct doomed *doomed, struct sna
 /** doomed_add_tree() - one more tree without a row. */
 int doomed_add_tree(struct doomed *doomed, const struct tree_record *tree,
 		    struct snapdrv_error *err);
+
+/** doomed_add_mount() - what mount_keep() gave, to be closed before files go. @fd: taken over. */
+int doomed_add_mount(struct doomed *doomed, int *fd, struct snapdrv_error *err);
 
 /** doomed_done() - free what is in @doomed; no file is removed. */
 void doomed_done(struct doomed *doomed);

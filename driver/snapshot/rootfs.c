@@ -125,14 +125,22 @@ int rootfs_mount(struct graph *graph, const char *name, const struct snapshot *s
 	return ret;
 }
 
-int rootfs_umount(struct graph *graph, const char *name, struct snapdrv_error *err)
+int rootfs_umount(struct graph *graph, const char *name, struct doomed *doomed,
+		  struct snapdrv_error *err)
 {
 	cleanup_free char *path = NULL;
+	cleanup_fd int kept_fd = -1;
+	int ret;
 
 	if (!rootfs_is_mounted(graph, name))
 		return 0;
 	path = rootfs_path(graph, name, err);
-	return path ? mount_remove(path, err) : -ENOMEM;
+	if (!path)
+		return -ENOMEM;
+	if (doomed && graph->backend.ops->is_layered)
+		kept_fd = mount_keep(path);
+	ret = mount_remove(path, err);
+	return ret || kept_fd < 0 ? ret : doomed_add_mount(doomed, &kept_fd, err);
 }
 
 int rootfs_peek(struct graph *graph, const struct snapshot *snapshot, struct snapdrv_error *err)

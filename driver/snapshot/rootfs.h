@@ -28,8 +28,12 @@ char *rootfs_mount_options(struct graph *graph, const char *name);
 int rootfs_mount(struct graph *graph, const char *name, const struct snapshot *snapshot,
 		 const struct id_shift *shift, struct snapdrv_error *err);
 
-/** rootfs_umount() - unmount it, if it is mounted. BUSY with the holder named. */
-int rootfs_umount(struct graph *graph, const char *name, struct snapdrv_error *err);
+/**
+ * rootfs_umount() - unmount it, if it is mounted. BUSY with the holder named.
+ * @doomed: NULL, or where an overlay's shut-down is left until its container's files go.
+ */
+int rootfs_umount(struct graph *graph, const char *name, struct doomed *doomed,
+		  struct snapdrv_error *err);
 
 /** rootfs_peek() - the merged tree of a snapshot, for reading. A descriptor, or negative. */
 int rootfs_peek(struct graph *graph, const struct snapshot *snapshot, struct snapdrv_error *err);
