@@ -20,6 +20,7 @@
 #include "kernel/scratch.h"
 #include "snapshot/gc.h"
 #include "snapshot/info.h"
+#include "snapshot/runtime.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 #define DEFAULT_ROOT "/var/lib/snapdrv"
@@ -342,6 +343,97 @@ PUBLIC int snapdrv_commit(struct snapdrv_store *store, const char *name, const c
 	struct snapdrv_error own;
 
 	return container_commit(&store->graph, name, ref, options, ret_id, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_mounts_done(struct snapdrv_mounts *mounts)
+{
+	mounts_done(mounts);
+}
+
+PUBLIC void snapdrv_snapshot_done(struct snapdrv_snapshot *snapshot)
+{
+	runtime_snapshot_done(snapshot);
+}
+
+PUBLIC int snapdrv_snapshot_prepare(struct snapdrv_store *store, const char *key,
+				    const char *parent, int kind,
+				    const struct snapdrv_label *labels, size_t n_labels,
+				    struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err)
+{
+	const struct labels all = {labels, n_labels};
+	struct snapdrv_error own;
+
+	return runtime_prepare(&store->graph, key, parent, kind, &all, ret_mounts,
+			       or_own(err, &own));
+}
+
+PUBLIC int snapdrv_snapshot_mounts(struct snapdrv_store *store, const char *key,
+				   struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return runtime_mounts(&store->graph, key, ret_mounts, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_snapshot_commit(struct snapdrv_store *store, const char *name, const char *key,
+				   const char *parent, const struct snapdrv_label *labels,
+				   size_t n_labels, struct snapdrv_error *err)
+{
+	const struct labels all = {labels, n_labels};
+	struct snapdrv_error own;
+
+	return runtime_commit(&store->graph, name, key, parent, &all, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_snapshot_remove(struct snapdrv_store *store, const char *key,
+				   struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return runtime_remove(&store->graph, key, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_snapshot_stat(struct snapdrv_store *store, const char *key,
+				 struct snapdrv_snapshot *ret_snapshot, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return runtime_stat(&store->graph, key, ret_snapshot, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_snapshot_update(struct snapdrv_store *store, const char *key,
+				   const struct snapdrv_label *labels, size_t n_labels, int replace,
+				   struct snapdrv_snapshot *ret_snapshot, struct snapdrv_error *err)
+{
+	const struct labels all = {labels, n_labels};
+	struct snapdrv_error own;
+
+	return runtime_update(&store->graph, key, &all, replace, ret_snapshot, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_snapshot_list(struct snapdrv_store *store,
+				 int (*each)(void *arg, const struct snapdrv_snapshot *snapshot),
+				 void *arg, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return runtime_list(&store->graph, each, arg, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_snapshot_usage(struct snapdrv_store *store, const char *key, uint64_t *ret_bytes,
+				  uint64_t *ret_inodes, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return runtime_usage(&store->graph, key, ret_bytes, ret_inodes, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_cleanup(struct snapdrv_store *store, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+	int ret = graph_flush(&store->graph, or_own(err, &own));
+
+	return ret ? ret : graph_sweep(&store->graph, or_own(err, &own));
 }
 
 PUBLIC int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_info,

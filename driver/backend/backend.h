@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "base/text.h"
 #include "kernel/changes.h"
 #include "kernel/idmap.h"
 #include "kernel/usage.h"
@@ -107,6 +108,14 @@ struct backend_ops {
 		     const struct id_shift *shift, int target_fd, struct snapdrv_error *err);
 
 	/*
+	 * What mount() does, in words for somebody else's mount(2): a runtime mounts by itself. `layers` is the
+	 * absolute path of layers/. One mount; `ret_mounts` is for mounts_done().
+	 */
+	int (*describe)(const struct backend *backend, const struct tree_ref *tree,
+			enum tree_kind kind, const struct tree_stack *parents, const char *layers,
+			struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err);
+
+	/*
 	 * Open the merged tree of a stack for reading, without a mount that anybody else sees.
 	 * A descriptor of its root, or a negative errno value.
 	 */
@@ -151,6 +160,27 @@ extern const struct backend_ops btrfs_backend;
 typedef int tree_fill(const struct backend *backend, int dir_fd, const char *name,
 		      enum tree_kind kind, const struct tree_stack *parents,
 		      struct snapdrv_error *err);
+
+/** mounts_done() - free what is in @mounts. */
+void mounts_done(struct snapdrv_mounts *mounts);
+
+/** SHORT_NAMES_FROM_LAYERS - where trees have short names, symlinks; seen from layers/. */
+#define SHORT_NAMES_FROM_LAYERS "../l"
+
+/**
+ * describe_path() - append the absolute path of a tree's directory, without `..`.
+ * @name: relative to layers/, "12/fs" or "../active/13/fs".
+ */
+int describe_path(struct bytes *text, const char *layers, const char *name,
+		  struct snapdrv_error *err);
+
+/** describe_bind() - for backend_ops.describe: a bind mount of NAME/fs. */
+int describe_bind(const char *layers, const char *name, int is_read_only,
+		  struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err);
+
+/** describe_mount() - one mount; all strings are copied. */
+int describe_mount(const char *type, const char *source, const struct strings *options,
+		   struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err);
 
 /** backend_make() - for backend_ops.make: a directory, filled; dropped again when that fails. */
 int backend_make(const struct backend *backend, int dir_fd, const char *name, enum tree_kind kind,

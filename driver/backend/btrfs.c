@@ -91,6 +91,14 @@ static int btrfs_mount(const struct backend *backend, const struct tree_ref *tre
 	return fd < 0 ? fd : mount_bind(fd, target_fd, kind == TREE_VIEW, shift, err);
 }
 
+static int btrfs_describe(const struct backend *backend, const struct tree_ref *tree,
+			  enum tree_kind kind, const struct tree_stack *parents, const char *layers,
+			  struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err)
+{
+	(void)backend, (void)parents;
+	return describe_bind(layers, tree->path, kind == TREE_VIEW, ret_mounts, err);
+}
+
 static int btrfs_peek(const struct backend *backend, const struct tree_stack *stack,
 		      struct snapdrv_error *err)
 {
@@ -160,6 +168,7 @@ const struct backend_ops btrfs_backend = {
 	.freeze = btrfs_freeze,
 	.drop = btrfs_drop,
 	.mount = btrfs_mount,
+	.describe = btrfs_describe,
 	.peek = btrfs_peek,
 	.usage = btrfs_usage,
 	.changes = btrfs_changes,

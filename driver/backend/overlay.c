@@ -23,6 +23,8 @@
 #include "kernel/probe.h"
 #include "kernel/xattr.h"
 
+#define NAMES_MAX 3000 /* bytes of all lowerdirs that leave room for upperdir= and workdir= */
+
 struct dir_name {
 	char text[80];
 };
@@ -191,6 +193,132 @@ static int overlay_mount(const struct backend *backend, const struct tree_ref *t
 	return mount_overlay(&overlay, target_fd, err);
 }
 
+/*
+ * The name of a layer for a lowerdir= of many: a symlink l/ID36 to it. Whoever mounts leaves out what all
+ * names have in common (containerd: mount.compactLowerdirOption) and has a page of 4,096 bytes for the rest.
+ */
+static int short_name(const struct backend *backend, const struct dir_name *dir,
+		      struct dir_name *ret_name, struct snapdrv_error *err)
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	const char *slash = strrchr(dir->text, '/'), *id_text;
+	char target[sizeof(dir->text) + 16], reversed[16];
+	unsigned long long id;
+	size_t length = 0, at = 0;
+
+	for (id_text = slash; id_text > dir->text && id_text[-1] != '/'; id_text--)
+		;
+	id = strtoull(id_text, NULL, 10);
+	do {
+		reversed[length++] = digits[id % 36];
+	} while ((id /= 36));
+	at = (size_t)snprintf(ret_name->text, sizeof(ret_name->text), "%s/",
+			      SHORT_NAMES_FROM_LAYERS);
+	while (length)
+		ret_name->text[at++] = reversed[--length];
+	ret_name->text[at] = '\0';
+	snprintf(target, sizeof(target), "../layers/%s", dir->text);
+	if (!symlinkat(target, backend->layers_fd, ret_name->text) || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT ||
+	    (mkdirat(backend->layers_fd, SHORT_NAMES_FROM_LAYERS, 0700) && errno != EEXIST))
+		return fail_errno(err, "give %s a short name", dir->text);
+	return !symlinkat(target, backend->layers_fd, ret_name->text) || errno == EEXIST
+		       ? 0
+		       : fail_errno(err, "give %s a short name", dir->text);
+}
+
+static int add_dir_option(struct strings *options, const char *key, const char *layers,
+			  const struct dir_name *names, size_t count, struct snapdrv_error *err)
+{
+	cleanup_bytes struct bytes text = {0};
+	int ret = bytes_add(&text, key, strlen(key), err);
+
+	for (size_t i = 0; i < count && !ret; i++) {
+		if (i)
+			ret = bytes_add(&text, ":", 1, err);
+		if (!ret)
+			ret = describe_path(&text, layers, names[i].text, err);
+	}
+	if (!ret)
+		ret = bytes_add(&text, "", 1, err);
+	return ret ? ret : strings_add(options, text.data, err);
+}
+
+/* Whether the names, without what they have in common at least, leave room for the other options. */
+static int fit_a_page(const struct dir_name *names, size_t count)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += strlen(names[i].text) + sizeof("layers/") - sizeof("../") + 1;
+	return size < NAMES_MAX;
+}
+
+static int shorten(const struct backend *backend, struct dir_name *names, size_t count,
+		   struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < count && !ret; i++) {
+		struct dir_name dir = names[i];
+
+		ret = short_name(backend, &dir, &names[i], err);
+	}
+	return ret;
+}
+
+static int describe_overlay(const struct backend *backend, const struct tree_ref *upper,
+			    struct dir_name *lower, size_t n_lower, const char *layers,
+			    struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err)
+{
+	static const char *const fixed[] = {"index=off", "metacopy=off", "redirect_dir=nofollow"};
+	cleanup_strings struct strings options = {0};
+	int ret = 0;
+
+	if (n_lower > MOUNT_OVERLAY_MAX)
+		return fail(err, SNAPDRV_FAILED, E2BIG,
+			    "%zu layers: this kernel mounts at most %d of them at once", n_lower,
+			    MOUNT_OVERLAY_MAX);
+	if (!fit_a_page(lower, n_lower))
+		ret = shorten(backend, lower, n_lower, err);
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && !ret; i++)
+		ret = strings_add(&options, fixed[i], err);
+	if (!ret && upper) {
+		struct dir_name fs = inside(upper->path, "fs"), work = inside(upper->path, "work");
+
+		ret = add_dir_option(&options, "workdir=", layers, &work, 1, err);
+		if (!ret)
+			ret = add_dir_option(&options, "upperdir=", layers, &fs, 1, err);
+	}
+	if (!ret)
+		ret = add_dir_option(&options, "lowerdir=", layers, lower, n_lower, err);
+	return ret ? ret : describe_mount("overlay", "overlay", &options, ret_mounts, err);
+}
+
+/* One directory is bound: the kernel merges two or more. */
+static int overlay_describe(const struct backend *backend, const struct tree_ref *tree,
+			    enum tree_kind kind, const struct tree_stack *parents,
+			    const char *layers, struct snapdrv_mounts *ret_mounts,
+			    struct snapdrv_error *err)
+{
+	__attribute__((cleanup(free_lower))) struct lower lower = {0};
+	int is_view = kind == TREE_VIEW;
+	int ret = make_lower(is_view ? tree : NULL, parents, &lower, err);
+	/* A view's own directory carries the root's attributes; where one layer has them, or at the limit,
+	   it is left out. */
+	size_t first = is_view && (lower.count == 2 || lower.count == MOUNT_OVERLAY_MAX + 1);
+
+	if (ret)
+		return ret;
+	if (lower.count - first == 0 || (is_view && lower.count - first == 1))
+		return describe_bind(
+			layers, is_view && parents->count ? parents->trees[0].path : tree->path,
+			is_view, ret_mounts, err);
+	return describe_overlay(backend, is_view ? NULL : tree, lower.names + first,
+				lower.count - first, layers, ret_mounts, err);
+}
+
 static int overlay_peek(const struct backend *backend, const struct tree_stack *stack,
 			struct snapdrv_error *err)
 {
@@ -267,6 +395,7 @@ const struct backend_ops overlay_backend = {
 	.freeze = overlay_freeze,
 	.drop = overlay_drop,
 	.mount = overlay_mount,
+	.describe = overlay_describe,
 	.peek = overlay_peek,
 	.usage = backend_usage,
 	.changes = overlay_changes,

@@ -91,6 +91,18 @@ static int vfs_mount(const struct backend *backend, const struct tree_ref *tree,
 	return fd < 0 ? fd : mount_bind(fd, target_fd, is_view, shift, err);
 }
 
+static int vfs_describe(const struct backend *backend, const struct tree_ref *tree,
+			enum tree_kind kind, const struct tree_stack *parents, const char *layers,
+			struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err)
+{
+	int is_view = kind == TREE_VIEW;
+
+	(void)backend;
+	if (is_view && parents->count)
+		tree = &parents->trees[0];
+	return describe_bind(layers, tree->path, is_view, ret_mounts, err);
+}
+
 static int vfs_peek(const struct backend *backend, const struct tree_stack *stack,
 		    struct snapdrv_error *err)
 {
@@ -141,6 +153,7 @@ const struct backend_ops vfs_backend = {
 	.freeze = vfs_freeze,
 	.drop = vfs_drop,
 	.mount = vfs_mount,
+	.describe = vfs_describe,
 	.peek = vfs_peek,
 	.usage = backend_usage,
 	.changes = vfs_changes,

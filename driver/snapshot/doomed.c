@@ -63,8 +63,7 @@ int doomed_add_mount(struct doomed *doomed, int *fd, struct snapdrv_error *err)
 
 static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct snapdrv_error *err)
 {
-	const struct tree_record tree = {.id = snapshot->tree,
-					 .is_active = snapshot->kind != TREE_LAYER};
+	const struct tree_record tree = {.id = snapshot->tree, .is_active = snapshot->is_active};
 
 	return doomed_add_tree(doomed, &tree, err);
 }

@@ -166,7 +166,7 @@ static int free_trees(struct graph *graph, struct doomed *doomed, struct snapdrv
 {
 	cleanup_query struct query *query =
 		db_query(graph->store.db, err,
-			 "SELECT id, key IS NULL, bytes FROM tree WHERE NOT EXISTS"
+			 "SELECT id, in_active, bytes FROM tree WHERE NOT EXISTS"
 			 " (SELECT 1 FROM snapshot WHERE tree = tree.id)",
 			 "");
 	size_t first = doomed->count;

@@ -9,10 +9,12 @@
  * NEEDED_SNAPSHOTS - SQL: a table `needed(id)` of the committed snapshots that an image, or a container or
  * another node that is no layer of an image, stands on. One walk over all of them.
  */
-#define NEEDED_SNAPSHOTS                                                               \
-	"needed(id) AS (SELECT top FROM image"                                         \
-	" UNION SELECT parent FROM snapshot WHERE kind != 'c' AND parent IS NOT NULL"  \
-	" UNION SELECT id FROM snapshot WHERE kind = 'c' AND name NOT GLOB 'sha256:*'" \
+#define NEEDED_SNAPSHOTS                                                                          \
+	"needed(id) AS (SELECT top FROM image"                                                    \
+	" UNION SELECT parent FROM snapshot WHERE kind != 'c' AND parent IS NOT NULL"             \
+	" UNION SELECT id FROM snapshot WHERE kind = 'c' AND name NOT GLOB 'sha256:*'"            \
+	" UNION SELECT snapshot FROM runtime_name JOIN snapshot ON snapshot.id = snapshot WHERE " \
+	"snapshot.kind = 'c'"                                                                     \
 	" UNION SELECT parent FROM snapshot JOIN needed USING (id) WHERE parent IS NOT NULL)"
 
 /** graph_gc() - snapdrv_gc(). */

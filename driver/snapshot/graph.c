@@ -202,6 +202,13 @@ static int is_content_dir(int dir_fd, const char *path, const char *name)
 	return !strcmp(name, "sha256") || !strcmp(name, "partial");
 }
 
+/* A short name of a tree (backend/overlay.c) goes with it. */
+static int is_whole_link(int dir_fd, const char *path, const char *name)
+{
+	(void)name;
+	return !faccessat(dir_fd, path, F_OK, 0);
+}
+
 static int is_dir(int dir_fd, const char *path, const char *name)
 {
 	struct stat st;
@@ -304,11 +311,12 @@ static int find_strays(struct graph *graph, unsigned flags, int session_fd, stru
 {
 	const struct store *store = &graph->store;
 	const struct stray_search searches[] = {
-		{store->layers_fd, "", "SELECT 1 FROM tree WHERE id = ? AND key IS NOT NULL", "",
+		{store->layers_fd, "", "SELECT 1 FROM tree WHERE id = ? AND NOT in_active", "",
 		 NULL},
-		{store->active_fd, "", "SELECT 1 FROM tree WHERE id = ? AND key IS NULL", "", NULL},
+		{store->active_fd, "", "SELECT 1 FROM tree WHERE id = ? AND in_active", "", NULL},
 		{store->content_fd, "", "SELECT 1 FROM blob WHERE digest = ?", "sha256:", NULL},
 		{store->containers_fd, "", "SELECT 1 FROM live_container WHERE name = ?", "", NULL},
+		{store->layers_fd, SHORT_NAMES_FROM_LAYERS "/", NULL, NULL, is_whole_link},
 		{store->content_fd, "../", NULL, NULL, is_content_dir},
 		{store->staging_fd, "", NULL, NULL, is_dir},
 	};

@@ -131,7 +131,7 @@ void draft_drop(struct graph *graph, struct draft *draft);
 /** struct tree_record - a tree's row. */
 struct tree_record {
 	int64_t id;
-	int is_active; /* of a container, in active/; otherwise it is shared, in layers/ */
+	int is_active; /* in active/: a container's, or made by a runtime; otherwise in layers/ */
 	int root_given;
 	int root_opaque;
 	int needs_look; /* it holds whiteouts: over other layers it has to be seen whether they fit */
@@ -171,6 +171,7 @@ struct snapshot {
 	enum tree_kind kind;
 	int64_t parent; /* 0 for none */
 	int64_t tree;
+	int is_active;	/* as of its tree */
 	unsigned depth; /* trees mounted for it, its own included */
 };
 
@@ -189,6 +190,7 @@ int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
 /**
  * snapshot_add() - within store_begin(): a node over @parent (NULL for none) with a published tree.
  * @kind: TREE_LAYER is a committed snapshot.
+ * @tree: its id. The node's is_active is as draft_publish() makes it for a kind.
  */
 int snapshot_add(struct graph *graph, const char *name, enum tree_kind kind,
 		 const struct snapshot *parent, int64_t tree, struct snapshot *ret_snapshot,
@@ -203,6 +205,12 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 /** snapshot_mount() - mount a container's or view's tree on a directory. @shift: of owners, or NULL. */
 int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
 		   const struct id_shift *shift, int target_fd, struct snapdrv_error *err);
+
+/**
+ * snapshot_describe() - as backend->ops->describe() of an active node or a view; its tree is there then.
+ */
+int snapshot_describe(struct graph *graph, const struct snapshot *snapshot,
+		      struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err);
 
 /** snapshot_usage() - as backend->ops->usage() of a node's own tree. A view holds nothing. */
 int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,

@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "snapshot/graph.h"
 
-#define COLUMNS "SELECT id, kind, parent, tree, depth FROM snapshot "
+#define COLUMNS                                  \
+	"SELECT id, kind, parent, tree, depth, " \
+	"(SELECT in_active FROM tree WHERE tree.id = snapshot.tree) FROM snapshot "
 
 static const char kinds[] = {[TREE_LAYER] = 'c', [TREE_ACTIVE] = 'a', [TREE_VIEW] = 'v', '\0'};
 
@@ -27,6 +29,7 @@ static int read_snapshot(struct query *query, struct snapshot *ret_snapshot,
 		.parent = query_int(query, 2),
 		.tree = query_int(query, 3),
 		.depth = (unsigned)query_int(query, 4),
+		.is_active = (int)query_int(query, 5),
 	};
 	return 1;
 }
@@ -64,7 +67,8 @@ int snapshot_add(struct graph *graph, const char *name, enum tree_kind kind,
 		 struct snapdrv_error *err)
 {
 	const char kind_text[] = {kinds[kind], '\0'};
-	struct snapshot snapshot = {.kind = kind, .tree = tree, .depth = 1};
+	struct snapshot snapshot = {
+		.kind = kind, .tree = tree, .depth = 1, .is_active = kind != TREE_LAYER};
 	int ret;
 
 	if (parent) {
@@ -92,7 +96,7 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 		" SELECT id, parent, tree, 0 FROM snapshot WHERE id = ?"
 		" UNION ALL SELECT s.id, s.parent, s.tree, level + 1 FROM snapshot s, chain"
 		" WHERE s.id = chain.parent)"
-		"SELECT tree.id, tree.root_given, tree.root_opaque, key IS NULL FROM chain "
+		"SELECT tree.id, tree.root_given, tree.root_opaque, in_active FROM chain "
 		"JOIN tree ON tree.id = chain.tree"
 		" ORDER BY level DESC",
 		"i", snapshot->id);
@@ -161,11 +165,23 @@ int snapshot_mount(struct graph *graph, const struct snapshot *snapshot,
 					       &parents, shift, target_fd, err);
 }
 
+int snapshot_describe(struct graph *graph, const struct snapshot *snapshot,
+		      struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err)
+{
+	cleanup_free char *layers = text_format(err, "%s/layers", graph->store.root);
+	cleanup_stack struct tree_stack stack = {0};
+	struct tree_stack parents;
+	int ret = layers ? stand_on(graph, snapshot, &stack, &parents, err) : -ENOMEM;
+
+	return ret ? ret
+		   : graph->backend.ops->describe(&graph->backend, &stack.trees[0], snapshot->kind,
+						  &parents, layers, ret_mounts, err);
+}
+
 int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct usage *ret_usage,
 		   struct snapdrv_error *err)
 {
-	struct tree_record record = {.id = snapshot->tree,
-				     .is_active = snapshot->kind != TREE_LAYER};
+	struct tree_record record = {.id = snapshot->tree, .is_active = snapshot->is_active};
 
 	if (snapshot->kind == TREE_VIEW ||
 	    (faccessat(graph->store.layers_fd, tree_ref_of(&record).path, F_OK, 0) &&

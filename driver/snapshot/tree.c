@@ -88,14 +88,15 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	char name[24];
 	int ret = db_run(
 		store->db, err,
-		"INSERT INTO tree(key, draft, root_given, root_opaque, needs_look, bytes, entries)"
-		" VALUES(?, ?, ?, ?, ?, ?, ?)",
-		"ssiiiii", key,
+		"INSERT INTO tree(key, draft, root_given, root_opaque, needs_look, bytes, entries,"
+		" in_active) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+		"ssiiiiii", key,
 		graph->backend.ops->active_safety == SAFE_MADE && !key
 			? draft->ref.path + strlen("../staging/")
 			: NULL,
 		(int64_t)record->root_given, (int64_t)record->root_opaque,
-		(int64_t)record->needs_look, (int64_t)record->bytes, (int64_t)record->entries);
+		(int64_t)record->needs_look, (int64_t)record->bytes, (int64_t)record->entries,
+		(int64_t)!key);
 
 	if (ret < 0)
 		return ret;
@@ -128,7 +129,7 @@ static int read_record(struct query *query, struct tree_record *ret_record,
 }
 
 #define COLUMNS \
-	"SELECT id, root_given, root_opaque, bytes, entries, key IS NULL, needs_look FROM tree "
+	"SELECT id, root_given, root_opaque, bytes, entries, in_active, needs_look FROM tree "
 
 int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
 	      struct snapdrv_error *err)

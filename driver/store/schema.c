@@ -91,4 +91,31 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	"INSERT INTO meta VALUES('merged', '0');"
 
 	"PRAGMA user_version = 2;",
+
+	/*
+	 * tree.in_active: it is active/ID, not layers/ID; a container's, or a runtime's also after its commit.
+	 */
+	"ALTER TABLE tree ADD COLUMN in_active INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE tree SET in_active = key IS NULL;"
+
+	/*
+	 * The name that a container runtime has for a node; several may stand for one, and none is also an
+	 * image's or a container's. kind: as of snapshot. parent: the name that it was prepared over, or
+	 * committed over. diff_id: of the layer that was applied to it, and only it, while it is active.
+	 */
+	"CREATE TABLE runtime_name(name TEXT PRIMARY KEY,"
+	" kind TEXT NOT NULL CHECK(kind IN ('c', 'a', 'v')),"
+	" snapshot INTEGER NOT NULL REFERENCES snapshot(id),"
+	" parent TEXT REFERENCES runtime_name(name), created_ns INTEGER NOT NULL,"
+	" updated_ns INTEGER NOT NULL, diff_id TEXT, root_opaque INTEGER NOT NULL DEFAULT 0)"
+	" WITHOUT ROWID;"
+	"CREATE INDEX runtime_name_snapshot ON runtime_name(snapshot);"
+	"CREATE INDEX runtime_name_parent ON runtime_name(parent) WHERE parent IS NOT NULL;"
+	"CREATE TABLE runtime_label(name TEXT NOT NULL REFERENCES runtime_name(name)"
+	" ON DELETE CASCADE, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(name, key))"
+	" WITHOUT ROWID;"
+	"CREATE INDEX runtime_label_ref ON runtime_label(value)"
+	" WHERE key = 'containerd.io/snapshot.ref';"
+
+	"PRAGMA user_version = 3;",
 };

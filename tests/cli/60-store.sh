@@ -130,6 +130,9 @@ older_schema() {
 	"$PYTHON" -c 'import sqlite3, sys
 c = sqlite3.connect(sys.argv[1])
 c.executescript("""
+	DROP TABLE runtime_label;
+	DROP TABLE runtime_name;
+	ALTER TABLE tree DROP COLUMN in_active;
 	DROP VIEW live_container;
 	ALTER TABLE snapshot DROP COLUMN removed;
 	DELETE FROM meta WHERE key <> "driver";

@@ -1,0 +1,299 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Snapshots of container runtimes, through the library: as containerd's snapshots service asks for them.
+. "$(dirname "$0")/../lib.sh"
+LIBRARY=${LIBSNAPDRV:-$(dirname "$SNAPDRV")/libsnapdrv.a}
+RUNTIME=$WORK/runtime
+sanitize=()
+if nm "$LIBRARY" 2>/dev/null | grep -q __asan_init; then
+	sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
+fi
+# shellcheck disable=SC2046 # words are meant
+gcc -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra "${sanitize[@]}" -I"$TOP/driver" -o "$RUNTIME" "$TESTS/cli/runtime.c" "$LIBRARY" \
+	$(pkg-config --libs jansson libarchive libcrypto libisal libzstd mount sqlite3 zlib) -lbtrfsutil -lm -pthread ||
+	exit 1
+
+runtime() {
+	timeout 60 "$RUNTIME" "$ROOT" "$@"
+}
+# fails CODE ERRNO COMMAND...: with that code and errno value.
+fails() {
+	local code=$1 errnum=$2 got
+	shift 2
+	if got=$(runtime "$@"); then fail_ "it works: $*"; fi
+	[[ $got == "$code $errnum: "* ]] || fail_ "want $code $errnum from $*: $got"
+}
+EEXIST=17 EBUSY=16 EINVAL=22 ENOENT=2 EOPNOTSUPP=95
+
+# mount_as_told MOUNTS DIR: by mount(2), as containerd does it: what all lowerdirs start with is left out.
+mount_as_told() {
+	local type source options
+	read -r type source options <<<"$1"
+	mkdir -p "$2"
+	if [ "$type" = bind ]; then
+		own_mount mount --bind "$source" "$2"
+		[[ ,$options, != *,ro,* ]] || mount -o remount,bind,ro "$2"
+		return
+	fi
+	own_mount "$PYTHON" -c '
+import ctypes, os, sys
+options, target = sys.argv[1].split(","), os.path.abspath(sys.argv[2])
+lower = next(o for o in options if o.startswith("lowerdir="))[9:].split(":")
+if len(lower) > 1:
+    common = os.path.dirname(os.path.commonprefix(lower))
+    os.chdir(common)
+    lower = [name[len(common) + 1:] for name in lower]
+data = ",".join(o for o in options if not o.startswith("lowerdir=")) + ",lowerdir=" + ":".join(lower)
+data = data.encode()
+assert len(data) < 4096, len(data)
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(b"overlay", target.encode(), b"overlay", 0, data):
+    sys.exit(f"mount: {os.strerror(ctypes.get_errno())}: {data}")' "$options" "$2"
+}
+# layer KEY PARENT NAME SCRIPT: prepare, mount, run in it, unmount, commit.
+layer() {
+	local told
+	told=$(runtime prepare "$1" "$2") || fail_ "$told"
+	mount_as_told "$told" "$CASE/m"
+	(cd "$CASE/m" && eval "$4")
+	umount "$CASE/m"
+	runtime commit "$3" "$1" || fail_ "commit $3"
+}
+# shows NAME SCRIPT: what a view of it shows, to a script that runs in it.
+shows() {
+	local told
+	told=$(runtime view "view of $1" "$1") || fail_ "$told"
+	mount_as_told "$told" "$CASE/v"
+	(cd "$CASE/v" && eval "$2")
+	if touch "$CASE/v/write" 2>/dev/null; then fail_ "a view can be written to"; fi
+	umount "$CASE/v"
+	runtime remove "view of $1" || fail_ "remove"
+}
+
+stack() {
+	layer a - one 'echo 1 >f; mkdir d; echo x >d/gone'
+	layer default/2/b one default/2/sha256:two 'rm d/gone; echo 2 >>f; ln -s /etc d/link'
+	shows default/2/sha256:two '[ "$(cat f)" = "1
+2" ]; [ ! -e d/gone ]; [ "$(readlink d/link)" = /etc ]'
+	shows one '[ "$(cat f)" = 1 ]; [ -e d/gone ]; [ ! -e d/link ]'
+	same "default/2/sha256:two committed one
+one committed -" "$(runtime list)"
+	runtime remove default/2/sha256:two , remove one
+	same "" "$(runtime list)"
+	same "" "$(ls -A "$ROOT/layers" "$ROOT/active" | grep -v : || :)"
+}
+case_ "prepare, write, commit, over it again; a view of each shows it" stack
+
+kinds() {
+	layer a - one 'echo 1 >f'
+	runtime prepare k one >/dev/null
+	runtime view v one >/dev/null
+	fails 4 $EEXIST prepare k one
+	fails 4 $EEXIST view one -
+	fails 3 $ENOENT prepare x nothing
+	fails 4 $EBUSY prepare x k
+	fails 4 $EBUSY view x v
+	fails 4 $EBUSY mounts one
+	fails 3 $ENOENT mounts x
+	fails 4 $EBUSY commit two v
+	fails 4 $EBUSY commit two one
+	fails 3 $ENOENT commit two x
+	fails 4 $EEXIST commit one k
+	fails 4 $EBUSY remove one
+	fails 3 $ENOENT remove x
+	fails 3 $ENOENT stat x
+	fails 3 $ENOENT usage x
+	fails 2 $EINVAL prepare "" one
+	fails 2 $EINVAL prepare x one "$(printf '%4000s' | tr ' ' k)=$(printf '%97s' | tr ' ' v)"
+	runtime prepare x one "$(printf '%4000s' | tr ' ' k)=$(printf '%96s' | tr ' ' v)" >/dev/null
+	runtime remove x , remove k , remove v , remove one
+	same "" "$(runtime list)"
+}
+case_ "wrong kinds, names and labels, what others stand on: each with its error" kinds
+
+names() {
+	local name told
+	for name in ../../x /etc a/../b "$(printf 'new\nline')" "$(printf '%4096s' | tr ' ' n)" $'\xff'; do
+		told=$(runtime prepare "$name" -)
+		[[ $told == "bind $ROOT/active/"[0-9]*"/fs rw,rbind" ]] || fail_ "$told"
+		runtime remove "$name"
+	done
+	fails 2 $EINVAL prepare "$(printf '%4097s' | tr ' ' n)" -
+	same "" "$(ls -A "$ROOT/active")"
+}
+case_ "no key becomes a path" names
+
+labels() {
+	runtime prepare a - one=1 two=2 >/dev/null
+	same "a active - one=1 two=2" "$(runtime stat a)"
+	same "a active - one=1 three=3 two=4" "$(runtime set a two=4 three=3)"
+	same "a active - five=5" "$(runtime replace a five=5)"
+	runtime commit n a six=6
+	same "n committed - six=6" "$(runtime stat n)"
+	same "n committed -" "$(runtime replace n)"
+}
+case_ "labels: given, set, replaced, and new ones at commit" labels
+
+usage() {
+	layer a - one 'head -c 100000 /dev/urandom >f; mkdir d; touch d/e'
+	runtime prepare b one >/dev/null
+	read -r bytes inodes <<<"$(runtime usage one)"
+	[ "$bytes" -ge 100000 ] && [ "$bytes" -le 200000 ] || fail_ "$bytes bytes"
+	[ "$inodes" -ge 3 ] && [ "$inodes" -le 5 ] || fail_ "$inodes inodes"
+	read -r bytes _ <<<"$(runtime usage b)"
+	[ "$BACKEND" = vfs ] || [ "$bytes" -le 20000 ] || fail_ "$bytes bytes in an empty one"
+	runtime view v one >/dev/null
+	same "0 0" "$(runtime usage v)"
+}
+case_ "usage of committed, active and views" usage
+
+IMAGE=$WORK/image
+layout "$IMAGE" <<'PY' || exit 1
+import sys
+Layout(Image([[file("a", b"a"), directory("d"), file("d/x", b"x")], [file("b", b"b"), whiteout("d/x")]],
+	names="shared:1")).write_dir(sys.argv[1])
+PY
+chains() {
+	mapfile -t CHAIN < <(snap --json inspect shared:1 | "$PYTHON" -c '
+import json, sys
+d = json.load(sys.stdin)
+def walk(v):
+    if isinstance(v, dict):
+        if "ChainID" in v: print(v["ChainID"])
+        for w in v.values(): walk(w)
+    elif isinstance(v, list):
+        for w in v: walk(w)
+walk(d)')
+	same 2 ${#CHAIN[@]}
+}
+REF=containerd.io/snapshot.ref
+
+offered() {
+	expect_exit 0 snap load "$IMAGE"
+	chains
+	fails 4 $EEXIST prepare extract-1 - $REF="${CHAIN[0]}"
+	same "${CHAIN[0]} committed - $REF=${CHAIN[0]}" "$(runtime list)"
+	fails 4 $EEXIST prepare extract-2 "${CHAIN[0]}" $REF="${CHAIN[1]}"
+	shows "${CHAIN[1]}" '[ "$(cat a)" = a ]; [ "$(cat b)" = b ]; [ ! -e d/x ]'
+	# Asked again it is there already; over something else it is another one.
+	fails 4 $EEXIST prepare extract-3 - $REF="${CHAIN[0]}"
+	runtime prepare other - $REF="${CHAIN[1]}" >/dev/null
+	same 3 "$(runtime list | wc -l)"
+	runtime remove other
+	# Neither side takes what the other holds.
+	expect_exit 0 snap rmi shared:1
+	expect_exit 0 snap gc
+	shows "${CHAIN[1]}" '[ "$(cat b)" = b ]'
+	expect_exit 0 snap load "$IMAGE"
+	runtime remove "${CHAIN[1]}" , remove "${CHAIN[0]}"
+	expect_exit 0 snap gc
+	expect_exit 0 snap create shared:1 --name c
+	same b "$(cat "$OUT/b")"
+	expect_exit 0 snap rm c
+	expect_exit 0 snap rmi shared:1
+	same "" "$(ls -A "$ROOT/layers" "$ROOT/active" | grep -v : || :)"
+}
+case_ "a layer that was loaded is offered to a runtime, and each side keeps what it has" offered
+
+gc_both() {
+	layer a - one 'echo 1 >f'
+	runtime prepare k one >/dev/null
+	expect_exit 0 snap gc
+	shows one '[ "$(cat f)" = 1 ]'
+	same 2 "$(runtime list | wc -l)"
+	same "" "$(runtime cleanup)"
+	runtime mounts k >/dev/null
+	expect_exit 0 snap --json df
+	expect_exit 0 snap ls
+	same 1 "$(wc -l <"$CASE/.stdout")"
+}
+case_ "gc, cleanup, df and ls leave runtimes' snapshots alone" gc_both
+
+rebase() {
+	local told
+	layer a - one 'echo 1 >f; echo 1 >g'
+	told=$(runtime prepare b -)
+	mount_as_told "$told" m
+	echo 2 >m/f
+	umount m
+	if [ "$BACKEND" != overlay ]; then
+		fails 1 $EOPNOTSUPP rebase two b one
+		runtime commit two b
+		same "two committed -" "$(runtime stat two)"
+		return
+	fi
+	fails 3 $ENOENT rebase two b nothing
+	runtime rebase two b one
+	same "two committed one" "$(runtime stat two)"
+	shows two '[ "$(cat f)" = 2 ]; [ "$(cat g)" = 1 ]'
+	runtime prepare c one >/dev/null
+	fails 4 $EBUSY rebase three c two
+	fails 4 $EBUSY remove one
+}
+case_ "a layer that was prepared without its parent gets it when it is committed" rebase
+
+mapped() {
+	local told
+	layer a - one 'echo 1 >f'
+	told=$(runtime prepare k one containerd.io/snapshot/uidmapping=0:70000:65536 containerd.io/snapshot/gidmapping=0:80000:65536)
+	[[ $told == *",uidmap=0:70000:65536,gidmap=0:80000:65536" ]] || fail_ "$told"
+	same "$told" "$(runtime mounts k)"
+	[ "$BACKEND" != overlay ] || same 70000:80000 "$(stat -c %u:%g "$ROOT"/active/2/fs)"
+}
+case_ "the mapping labels become options, and the writable layer is the mapped root's" mapped
+
+many_layers() {
+	local names=() i
+	[ "$BACKEND" = overlay ] || { runtime list; return; }
+	layer a - l1 'echo 1 >f1'
+	for ((i = 2; i <= 500; i++)); do
+		names+=(, prepare k "l$((i - 1))" , commit "l$i" k)
+	done
+	timeout 200 "$RUNTIME" "$ROOT" "${names[@]:1}" >/dev/null
+	for i in 1 2 60 61 200 300 500; do
+		mount_as_told "$(runtime prepare "top $i" "l$i")" m
+		same 1 "$(cat m/f1)"
+		echo new >m/f2
+		umount m
+	done
+	[ -d "$ROOT/l" ] || fail_ "there are no short names"
+	expect_exit 0 snap gc
+	mount_as_told "$(runtime mounts "top 500")" m
+	same new "$(cat m/f2)"
+	umount m
+	runtime prepare over l500 , commit l501 over >/dev/null
+	fails 1 7 prepare top l501
+	names=()
+	for i in 1 2 60 61 200 300 500; do names+=(, remove "top $i"); done
+	for ((i = 501; i >= 1; i--)); do names+=(, remove "l$i"); done
+	timeout 200 "$RUNTIME" "$ROOT" remove top "${names[@]}" 
+	expect_exit 0 snap gc
+	same "" "$(ls -A "$ROOT/active" "$ROOT/l" | grep -v : || :)"
+}
+case_ "1 to 500 layers are mounted by mount(2), whose options are a page" many_layers
+
+killed() {
+	local i state
+	layer a - one 'echo 1 >f'
+	for ((i = 1; i < 400; i += 7)); do
+		rm -f trace
+		timeout 20 strace -f -o trace -e inject=pwrite64,renameat,renameat2,mkdirat,fdatasync,ioctl,unlinkat:signal=KILL:when="$i" \
+			"$RUNTIME" "$ROOT" prepare "k$i" one , commit "n$i" "k$i" , prepare "m$i" "n$i" >/dev/null 2>&1 && break
+		state=$(runtime list) || fail_ "$state"
+		while read -r name kind _; do
+			case $kind in
+			active) runtime mounts "$name" >/dev/null || fail_ "$name" ;;
+			committed) shows "$name" '[ "$(cat f)" = 1 ]' ;;
+			esac
+		done <<<"$state"
+	done
+	[ "$i" -gt 8 ] && [ "$i" -lt 400 ] || fail_ "killed $i times"
+	runtime list | sort -r | while read -r name _; do [ "$name" = one ] || echo "$name"; done |
+		sort | while read -r name; do
+		case $name in m*) runtime remove "$name" ;; esac
+	done
+	runtime list | while read -r name _; do case $name in [kn]*) runtime remove "$name" ;; esac; done
+	runtime remove one , cleanup
+	same "" "$(ls -A "$ROOT/layers" "$ROOT/active" "$ROOT/staging" | grep -v : || :)"
+}
+case_ "killed at any call, each snapshot is whole or gone" killed
