@@ -234,7 +234,7 @@ int runtime_usage(struct graph *graph, const char *key, uint64_t *ret_bytes, uin
 		  struct snapdrv_error *err)
 {
 	cleanup_row struct runtime_row row = {0};
-	struct snapshot snapshot;
+	struct snapshot snapshot = {0};
 	struct tree_record tree;
 	struct usage usage;
 	int ret = runtime_find(graph, key, &row, err);
