@@ -20,8 +20,8 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
-	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs fish git libcap2-bin mandoc podman \
-	procps python3 skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
+	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
+	mandoc podman procps python3 skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
@@ -196,7 +196,7 @@ check-tsan: test-deps
 define install_filled
 	sed -e 's|@BINDIR@|$(BINDIR)|g; s|@SBINDIR@|$(SBINDIR)|g; s|@LIBDIR@|$(LIBDIR)|g' \
 		-e 's|@PREFIX@|$(PREFIX)|g; s|@INCLUDEDIR@|$(INCLUDEDIR)|g; s|@VERSION@|$(VERSION)|g' \
-		-e 's|@PKGS@|$(PKGS)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)
+		-e 's|@LIBS@|$(LDLIBS)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)
 endef
 
 install: all

@@ -72,6 +72,23 @@ static void put_command(const struct command *command, const struct option_row *
 	}
 }
 
+/* An option that takes the next word, in both forms. */
+static void put_taking(const struct option_row *row)
+{
+	if (!row->value || row->type == OPTION_SWITCH)
+		return;
+	printf(" --%s", row->name);
+	if (row->letter)
+		printf(" -%c", row->letter);
+}
+
+static void put_case(const struct command *command, const struct option_row *rows)
+{
+	printf("\t\tcase '%s'\n\t\t\tprintf '%%s\\n'", command ? command->name : "");
+	doc_each_option(rows, put_taking);
+	putchar('\n');
+}
+
 int doc_fish(const char *name)
 {
 	if (!strcmp(name, "FISH_COMMANDS")) {
@@ -84,6 +101,10 @@ int doc_fish(const char *name)
 	} else if (!strcmp(name, "FISH_LIST")) {
 		for (const struct command *command = commands; command->name; command++)
 			printf("\techo %s\n", command->name);
+	} else if (!strcmp(name, "FISH_TAKES")) {
+		put_case(NULL, NULL);
+		for (const struct command *command = commands; command->name; command++)
+			doc_visit(command, put_case);
 	} else if (!strcmp(name, "FISH_CASES")) {
 		condition = "__snapdrv_needs_command";
 		for (const struct option_row *row = options_global; row; row = option_next(row))
