@@ -8,7 +8,10 @@
 #   make bench        how fast it is, next to skopeo, umoci and containerd; BENCH_ARGS="--only load-ext4 --runs 1"
 #   make lint         format, includes between rooms, forbidden calls, cppcheck, clang-tidy
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
-#   make install      PREFIX=/usr/local, DESTDIR
+#   make check-tsan   many threads at one store under ThreadSanitizer, on every driver
+#   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
+#                     UNITDIR, BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
+#   make uninstall    with the same settings
 #   make deps         install what is missing from Debian's packages; quick when all is there
 #   make clean
 
@@ -17,12 +20,22 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
-	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs git libcap2-bin podman procps \
-	python3 skopeo strace umoci util-linux xfsprogs xz-utils zstd
+	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
+	mandoc podman procps python3 skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CC := gcc
 PKGS := jansson libarchive libcrypto libisal libzstd mount sqlite3 zlib
 WARNINGS := -Wall -Wextra -Wshadow -Werror
@@ -37,17 +50,23 @@ LDLIBS = $(shell pkg-config --libs $(PKGS)) -lbtrfsutil -lm -pthread
 PROGRAM_LIBS = -Wl,-Bstatic -larchive -lbtrfsutil -lcrypto -ljansson -lsqlite3 -lzstd -lbz2 -llzma -lz \
 	-Wl,-Bdynamic -lisal -lmount -lm -pthread
 
+# The number of the interface: of the soname, and of the names' version in driver/libsnapdrv.map.
+SONAME := libsnapdrv.so.0
+VERSION := $(shell sed -n 's/^.define SNAPDRV_VERSION "\(.*\)"$$/\1/p' driver/snapdrv.h)
+
 LIB_SOURCES := $(wildcard driver/*.c driver/*/*.c)
-CLI_SOURCES := $(wildcard cli/*.c)
+DOC_SOURCES := $(wildcard cli/doc*.c)
+CLI_SOURCES := $(filter-out $(DOC_SOURCES),$(wildcard cli/*.c))
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
+DOC_OBJECTS := $(DOC_SOURCES:%.c=$(BUILD)/%.o)
 UNITS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
 all: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
 
-build: $(BUILD)/snapdrv $(BUILD)/libsnapdrv.so $(BUILD)/libsnapdrv.a
+build: $(BUILD)/snapdrv $(BUILD)/libsnapdrv.so $(BUILD)/libsnapdrv.a $(BUILD)/public/libsnapdrv.a docs
 
 units: $(UNITS)
 
@@ -62,8 +81,16 @@ $(BUILD)/%.o: %.c
 $(BUILD)/libsnapdrv.a: $(LIB_OBJECTS)
 	$(call say,AR)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/libsnapdrv.so: $(LIB_OBJECTS)
-	$(call say,LD)$(CC) -shared -Wl,-soname,libsnapdrv.so.0 -Wl,--no-undefined $(SANITIZE) $^ $(LDLIBS) -o $@
+# What is installed: one object in which only the functions of the header have names, so that no program
+# has a function of the same name as one of the library's own. Tests look into the other one.
+$(BUILD)/public/libsnapdrv.a: $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,AR)$(CC) -r -nostdlib -o $(@D)/libsnapdrv.o $^ && \
+		objcopy --localize-hidden $(@D)/libsnapdrv.o && rm -f $@ && ar rcs $@ $(@D)/libsnapdrv.o
+
+$(BUILD)/libsnapdrv.so: $(LIB_OBJECTS) driver/libsnapdrv.map
+	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=driver/libsnapdrv.map \
+		-Wl,--no-undefined $(SANITIZE) $(LIB_OBJECTS) $(LDLIBS) -o $@
 
 $(BUILD)/snapdrv: $(CLI_OBJECTS) $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(PROGRAM_LIBS) -o $@
@@ -71,7 +98,41 @@ $(BUILD)/snapdrv: $(CLI_OBJECTS) $(BUILD)/libsnapdrv.a
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
 
--include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNITS:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(DOC_OBJECTS:.o=.d) $(UNITS:=.d)
+
+# Manual pages and completions: what the tables of commands and options and the public header say is put
+# into the text of cli/doc/.
+$(BUILD)/doc: $(DOC_OBJECTS) $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJECTS)) $(BUILD)/libsnapdrv.a
+	$(call say,LD)$(CC) $(SANITIZE) $^ $(PROGRAM_LIBS) -o $@
+
+PAGES := $(patsubst cli/doc/%.1.in,$(BUILD)/man/man1/%.1,$(wildcard cli/doc/*.1.in)) \
+	$(patsubst cli/doc/%.8.in,$(BUILD)/man/man8/%.8,$(wildcard cli/doc/*.8.in))
+COMPLETIONS := $(addprefix $(BUILD)/completions/snapdrv.,bash zsh fish)
+
+docs: $(PAGES) $(COMPLETIONS) $(BUILD)/man/man3/.made
+
+$(BUILD)/man/exit-status: cli/doc/header.awk driver/snapdrv.h
+	@mkdir -p $(@D)
+	@awk -v codes=1 -f $^ >$@.new && mv $@.new $@
+
+$(BUILD)/man/man1/%.1: cli/doc/%.1.in $(BUILD)/doc $(BUILD)/man/exit-status
+	@mkdir -p $(@D)
+	$(call say,DOC)$(BUILD)/doc $< $(BUILD)/man/exit-status >$@.new && mv $@.new $@
+
+$(BUILD)/man/man8/%.8: cli/doc/%.8.in $(BUILD)/doc $(BUILD)/man/exit-status
+	@mkdir -p $(@D)
+	$(call say,DOC)$(BUILD)/doc $< $(BUILD)/man/exit-status >$@.new && mv $@.new $@
+
+# One page for each function, and one for the library.
+$(BUILD)/man/man3/.made: cli/doc/header.awk driver/snapdrv.h cli/doc/libsnapdrv.3.in
+	@mkdir -p $(@D) && rm -f $(@D)/*.3
+	$(call say,DOC)awk -v directory=$(@D) -v version=$(VERSION) -v date="$(DOC_DATE)" -f $^ && touch $@
+
+$(BUILD)/completions/%: cli/doc/%.in $(BUILD)/doc
+	@mkdir -p $(@D)
+	$(call say,DOC)$(BUILD)/doc $< >$@.new && mv $@.new $@
+
+DOC_DATE = $(shell date -u $(if $(SOURCE_DATE_EPOCH),-d @$(SOURCE_DATE_EPOCH)) +%Y-%m-%d)
 
 # Does nothing, quickly, when all is there; the list of what a target needs is its argument.
 define install_missing
@@ -124,14 +185,50 @@ check-asan: test-deps
 		CFLAGS="-O1 -g" build units
 	@BUILD=build/asan SNAPDRV=build/asan/snapdrv tests/run
 
+check-tsan: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/tsan SANITIZE=-fsanitize=thread CFLAGS="-O1 -g" \
+		build/tsan/libsnapdrv.a
+	@TSAN_BUILD=$(CURDIR)/build/tsan THREAD_ROUNDS=25 tests/run tests/cli/96-threads.sh \
+		btrfs:tests/cli/96-threads.sh vfs:tests/cli/96-threads.sh
+
+# What is told where it is installed. $(1): the file, $(2): where it goes.
+define install_filled
+	sed -e 's|@BINDIR@|$(BINDIR)|g; s|@SBINDIR@|$(SBINDIR)|g; s|@LIBDIR@|$(LIBDIR)|g' \
+		-e 's|@PREFIX@|$(PREFIX)|g; s|@INCLUDEDIR@|$(INCLUDEDIR)|g; s|@VERSION@|$(VERSION)|g' \
+		-e 's|@LIBS@|$(LDLIBS)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)
+endef
+
 install: all
-	install -D -m 755 $(BUILD)/snapdrv $(DESTDIR)$(PREFIX)/bin/snapdrv
-	install -D -m 755 $(BUILD)/libsnapdrv.so $(DESTDIR)$(PREFIX)/lib/libsnapdrv.so.0
-	ln -sf libsnapdrv.so.0 $(DESTDIR)$(PREFIX)/lib/libsnapdrv.so
-	install -D -m 644 $(BUILD)/libsnapdrv.a $(DESTDIR)$(PREFIX)/lib/libsnapdrv.a
-	install -D -m 644 driver/snapdrv.h $(DESTDIR)$(PREFIX)/include/snapdrv.h
+	install -D -m 755 $(BUILD)/snapdrv $(DESTDIR)$(BINDIR)/snapdrv
+	[ ! -e $(BUILD)/snapdrvd ] || install -D -m 755 $(BUILD)/snapdrvd $(DESTDIR)$(SBINDIR)/snapdrvd
+	install -D -m 644 $(BUILD)/libsnapdrv.so $(DESTDIR)$(LIBDIR)/libsnapdrv.so.$(VERSION)
+	ln -sf libsnapdrv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsnapdrv.so
+	install -D -m 644 $(BUILD)/public/libsnapdrv.a $(DESTDIR)$(LIBDIR)/libsnapdrv.a
+	install -D -m 644 driver/snapdrv.h $(DESTDIR)$(INCLUDEDIR)/snapdrv.h
+	$(call install_filled,driver/libsnapdrv.pc.in,$(PKGCONFIGDIR)/libsnapdrv.pc)
+	$(call install_filled,cli/snapdrvd.service.in,$(UNITDIR)/snapdrvd.service)
+	$(call install_filled,cli/snapdrvd.socket.in,$(UNITDIR)/snapdrvd.socket)
+	for section in 1 3 8; do \
+		install -d $(DESTDIR)$(MANDIR)/man$$section && \
+		install -m 644 $(BUILD)/man/man$$section/*.$$section $(DESTDIR)$(MANDIR)/man$$section || exit; \
+	done
+	install -D -m 644 $(BUILD)/completions/snapdrv.bash $(DESTDIR)$(BASHDIR)/snapdrv
+	install -D -m 644 $(BUILD)/completions/snapdrv.zsh $(DESTDIR)$(ZSHDIR)/_snapdrv
+	install -D -m 644 $(BUILD)/completions/snapdrv.fish $(DESTDIR)$(FISHDIR)/snapdrv.fish
+
+uninstall: docs
+	rm -f $(DESTDIR)$(BINDIR)/snapdrv $(DESTDIR)$(SBINDIR)/snapdrvd $(DESTDIR)$(INCLUDEDIR)/snapdrv.h
+	rm -f $(DESTDIR)$(LIBDIR)/libsnapdrv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) \
+		$(DESTDIR)$(LIBDIR)/libsnapdrv.so $(DESTDIR)$(LIBDIR)/libsnapdrv.a
+	rm -f $(DESTDIR)$(PKGCONFIGDIR)/libsnapdrv.pc
+	rm -f $(DESTDIR)$(UNITDIR)/snapdrvd.service $(DESTDIR)$(UNITDIR)/snapdrvd.socket
+	cd $(BUILD)/man && for page in man1/*.1 man3/*.3 man8/*.8; do rm -f "$(DESTDIR)$(MANDIR)/$$page"; done
+	rm -f $(DESTDIR)$(BASHDIR)/snapdrv $(DESTDIR)$(ZSHDIR)/_snapdrv $(DESTDIR)$(FISHDIR)/snapdrv.fish
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build units deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan install clean
+.PHONY: all build units docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
+	check-tsan install uninstall clean

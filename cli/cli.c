@@ -27,7 +27,10 @@ int cli_parse(struct cli *cli, const struct option_row *rows, void *values, enum
 	int ret = cli->help ? 0 : options_after(cli, rows, values, rule, &err);
 
 	if (cli->help) {
-		command_help(cli->command, rows);
+		if (cli->explain)
+			cli->explain(cli, rows);
+		else
+			command_help(cli->command, rows);
 		return 1;
 	}
 	if (ret) {

@@ -9,6 +9,7 @@
 #include "snapdrv.h"
 
 struct cli;
+struct option_row;
 
 /**
  * struct command - a row of the table of commands.
@@ -34,6 +35,7 @@ struct command {
  * @rest: @n_rest words behind `--`, for the commands that keep them apart; @words has them for
  *         others.
  * @store: open once cli_begin() returned 0.
+ * @explain: what --help does instead of printing the help, for who reads the tables; or NULL.
  * @status: the exit status: 0, or the code of the first failure.
  */
 struct cli {
@@ -52,8 +54,18 @@ struct cli {
 	char **rest;
 	size_t n_rest;
 	struct snapdrv_store *store;
+	void (*explain)(struct cli *cli, const struct option_row *rows);
 	int status;
 };
+
+/** commands - the table; a row without a name ends it. */
+extern const struct command commands[];
+
+/** command_find() - the row of a command, or NULL. */
+const struct command *command_find(const char *name);
+
+/** commands_print() - the help of the program as a whole. */
+void commands_print(void);
 
 /**
  * struct word_list - the values of an option that may be repeated; the strings are borrowed, the
@@ -78,6 +90,7 @@ enum option_type {
  * struct option_row - an option: the parser and the help text are both made from it.
  * @name: without the dashes; NULL ends a table. @letter: of the short form, or 0.
  * @value: name of what it takes, NULL for a flag. @help: one line.
+ * @choices: the words that it takes, with spaces between, where there are few; for completion.
  * @offset: where the value goes, within the struct that the parser is given. @bit: for a flag.
  * @more: in the row that ends a table: another table with which it goes on, or NULL.
  */
@@ -87,6 +100,7 @@ struct option_row {
 	enum option_type type;
 	const char *value;
 	const char *help;
+	const char *choices;
 	size_t offset;
 	unsigned bit;
 	const struct option_row *more;
@@ -117,6 +131,13 @@ int options_before(struct cli *cli, int argc, char **argv, struct snapdrv_error 
  */
 int options_after(struct cli *cli, const struct option_row *rows, void *values,
 		  enum words_rule rule, struct snapdrv_error *err);
+
+/**
+ * option_next() - the row after one, in the table in which that goes on too; NULL at the end.
+ * option_find() - the row of that name, of this one and those after it; or NULL. @rows: may be NULL.
+ */
+const struct option_row *option_next(const struct option_row *row);
+const struct option_row *option_find(const struct option_row *rows, const char *name);
 
 /**
  * options_print() - the help lines of a table, without those whose names are in @hidden_by (or
@@ -176,5 +197,6 @@ void cmd_df(struct cli *cli);
 void cmd_gc(struct cli *cli);
 void cmd_info(struct cli *cli);
 void cmd_bench(struct cli *cli);
+void cmd_help(struct cli *cli);
 
 #endif

@@ -18,6 +18,7 @@ static const struct option_row history_options[] = {
 	 .type = OPTION_SWITCH,
 	 .value = "BOOL",
 	 .help = "sizes and times for people (true)",
+	 .choices = "true false",
 	 .bit = HISTORY_HUMAN},
 	{.name = "no-trunc",
 	 .type = OPTION_FLAG,

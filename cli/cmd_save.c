@@ -27,6 +27,7 @@ static const struct option_row save_options[] = {
 	 .type = OPTION_TEXT,
 	 .value = "FORMAT",
 	 .help = "oci-archive (without it), oci-dir or docker-archive",
+	 .choices = "oci-archive oci-dir docker-archive",
 	 .offset = offsetof(struct save_values, format)},
 	{0},
 };

@@ -23,6 +23,7 @@ const struct option_row options_common[] = {
 	 .type = OPTION_TEXT,
 	 .value = "NAME",
 	 .help = "auto, btrfs, overlay or vfs ($SNAPDRV_DRIVER, auto)",
+	 .choices = "auto btrfs overlay vfs",
 	 .offset = offsetof(struct cli, driver)},
 	{.name = "json",
 	 .type = OPTION_FLAG,
@@ -67,7 +68,7 @@ struct parser {
 	size_t count;
 };
 
-static const struct option_row *next_row(const struct option_row *row)
+const struct option_row *option_next(const struct option_row *row)
 {
 	for (row++; !row->name; row = row->more) {
 		if (!row->more)
@@ -76,9 +77,9 @@ static const struct option_row *next_row(const struct option_row *row)
 	return row;
 }
 
-static const struct option_row *find_name(const struct option_row *rows, const char *name)
+const struct option_row *option_find(const struct option_row *rows, const char *name)
 {
-	for (; rows; rows = next_row(rows)) {
+	for (; rows; rows = option_next(rows)) {
 		if (!strcmp(rows->name, name))
 			return rows;
 	}
@@ -90,10 +91,10 @@ static void parser_add(struct parser *parser, const struct option_row *rows, voi
 {
 	char *letter = parser->letters + strlen(parser->letters);
 
-	for (; rows; rows = next_row(rows)) {
+	for (; rows; rows = option_next(rows)) {
 		size_t at = parser->count;
 
-		if (find_name(hidden_by, rows->name))
+		if (option_find(hidden_by, rows->name))
 			continue;
 		assert(at < OPTIONS_MAX);
 		parser->rows[at] = rows;
@@ -294,10 +295,10 @@ int options_after(struct cli *cli, const struct option_row *rows, void *values,
 
 void options_print(const struct option_row *rows, const struct option_row *hidden_by)
 {
-	for (; rows; rows = next_row(rows)) {
+	for (; rows; rows = option_next(rows)) {
 		char form[80];
 
-		if (find_name(hidden_by, rows->name))
+		if (option_find(hidden_by, rows->name))
 			continue;
 		snprintf(form, sizeof(form), "  %c%c%c --%s%s%s", rows->letter ? '-' : ' ',
 			 rows->letter ? rows->letter : ' ', rows->letter ? ',' : ' ', rows->name,

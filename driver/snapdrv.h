@@ -10,8 +10,12 @@
  * success only. Strings are bytes that end in NUL; what the library allocates is given back with the
  * function that its comment names. Sizes are in bytes, times in nanoseconds since 1970 (UTC).
  *
- * A store may be open in many processes and many times in one process; one handle is used by one
- * thread at a time.
+ * Threads: one handle is used by one thread at a time; it may go from one thread to another. Any number
+ * of threads may each use a handle of their own, of the same store or of others, at the same time, and so
+ * may any number of processes. A handle is of no use in a child of fork(2), not even to be closed there.
+ * The library starts threads for its work and ends them before a call returns; progress functions are
+ * called from these. It leaves the working directory, the umask and the signal handlers of the process
+ * alone, and reads the environment: no thread may change that meanwhile.
  */
 #ifndef SNAPDRV_H
 #define SNAPDRV_H

@@ -177,6 +177,9 @@ case_ "the targets that the README names are in the Makefile" targets
 example() {
 	local sanitize=()
 	checkout
+	make -s -C "$TOP" install -o all BUILD="$(dirname "$PROGRAM")" SANITIZE= DESTDIR="$CASE/installed" >made
+	export PKG_CONFIG_SYSROOT_DIR=$CASE/installed LD_LIBRARY_PATH=$CASE/installed/usr/local/lib
+	export PKG_CONFIG_PATH=$CASE/installed/usr/local/lib/pkgconfig
 	tour_py block "The library" c >example.c
 	tour_py block "The library" sh >compile
 	[ -s example.c ] && [ -s compile ]
@@ -194,4 +197,4 @@ example() {
 	expect_exit 0 snap --json ls
 	holds 'd == {"containers": []}'
 }
-case_ "the library example compiles, makes a container and removes it" example
+case_ "the library example compiles against what is installed, makes a container and removes it" example
