@@ -256,25 +256,31 @@ static int blame_removal(struct creation *creation, int ret, struct snapdrv_erro
 		    creation->image.config_digest.text);
 }
 
-static int create(struct creation *creation, struct snapdrv_error *err)
+/* The image may be removed at any time until the container's row names it. */
+static int make(struct creation *creation, struct snapdrv_error *err)
 {
-	const struct snapdrv_create_options *options = creation->options;
 	int ret = snapshot_get(creation->graph, creation->image.top, &creation->top, err);
 
 	if (!ret)
 		ret = check_depth(creation, err);
-	creation->rootfs = ret ? NULL : rootfs_path(creation->graph, creation->name, err);
-	if (ret || !creation->rootfs)
-		return ret ? ret : -ENOMEM;
-	if (options->bundle)
+	if (!ret) {
+		creation->rootfs = rootfs_path(creation->graph, creation->name, err);
+		ret = creation->rootfs ? 0 : -ENOMEM;
+	}
+	if (!ret && creation->options->bundle)
 		ret = make_bundle(creation, err);
 	if (!ret)
 		ret = make_draft(creation, err);
-	if (!ret)
-		ret = commit_container(creation, err);
+	return ret ? ret : commit_container(creation, err);
+}
+
+static int create(struct creation *creation, struct snapdrv_error *err)
+{
+	int ret = make(creation, err);
+
 	if (ret)
 		return blame_removal(creation, ret, err);
-	if (!(options->flags & SNAPDRV_NO_MOUNT))
+	if (!(creation->options->flags & SNAPDRV_NO_MOUNT))
 		ret = rootfs_mount(creation->graph, creation->name, &creation->snapshot,
 				   creation->shift.size ? &creation->shift : NULL, err);
 	if (!ret && creation->bundle)

@@ -183,7 +183,10 @@ int snapshot_find(struct graph *graph, const char *name, struct snapshot *ret_sn
 int snapshot_look(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
 		  struct snapdrv_error *err);
 
-/** snapshot_get() - by id, of one that is there. Return: 0, or a negative errno value. */
+/**
+ * snapshot_get() - by id, which a row had that was read before. Return: 0, or a negative errno value;
+ * MISSING when both have been removed since.
+ */
 int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
 		 struct snapdrv_error *err);
 

@@ -59,7 +59,8 @@ int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
 
 	if (found)
 		return found < 0 ? found : 0;
-	return fail(err, SNAPDRV_FAILED, EUCLEAN, "database: no snapshot %lld", (long long)id);
+	return fail(err, SNAPDRV_MISSING, ENOENT, "snapshot %lld: it has been removed",
+		    (long long)id);
 }
 
 int snapshot_add(struct graph *graph, const char *name, enum tree_kind kind,
