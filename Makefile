@@ -17,7 +17,8 @@
 
 # The one list of Debian packages: what is built with, and what is tested with.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev libbz2-dev \
-	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev
+	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev \
+	golang-github-containerd-containerd-dev libgrpc-dev libprotobuf-c-dev libprotobuf-dev protobuf-c-compiler
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
 	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
@@ -52,19 +53,24 @@ PROGRAM_LIBS = -Wl,-Bstatic -larchive -lbtrfsutil -lcrypto -ljansson -lsqlite3 -
 SONAME := libsnapdrv.so.0
 VERSION := $(shell sed -n 's/^.define SNAPDRV_VERSION "\(.*\)"$$/\1/p' driver/snapdrv.h)
 
-LIB_SOURCES := $(wildcard driver/*.c driver/*/*.c)
+# gRPC is the daemon's alone.
+RPC_SOURCES := $(wildcard driver/wire/rpc_*.c)
+LIB_SOURCES := $(filter-out $(RPC_SOURCES),$(wildcard driver/*.c driver/*/*.c))
 DOC_SOURCES := $(wildcard cli/doc*.c)
-CLI_SOURCES := $(filter-out $(DOC_SOURCES),$(wildcard cli/*.c))
+DAEMON_SOURCES := $(wildcard cli/snapdrvd*.c)
+CLI_SOURCES := $(filter-out $(DOC_SOURCES) $(DAEMON_SOURCES),$(wildcard cli/*.c))
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 DOC_OBJECTS := $(DOC_SOURCES:%.c=$(BUILD)/%.o)
+RPC_OBJECTS := $(RPC_SOURCES:%.c=$(BUILD)/%.o)
+DAEMON_OBJECTS := $(DAEMON_SOURCES:%.c=$(BUILD)/%.o)
 UNITS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
 all: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
 
-build: $(BUILD)/snapdrv $(BUILD)/libsnapdrv.so $(BUILD)/libsnapdrv.a $(BUILD)/public/libsnapdrv.a docs
+build: $(BUILD)/snapdrv $(BUILD)/snapdrvd $(BUILD)/libsnapdrv.so $(BUILD)/libsnapdrv.a $(BUILD)/public/libsnapdrv.a docs
 
 units: $(UNITS)
 
@@ -93,10 +99,39 @@ $(BUILD)/libsnapdrv.so: $(LIB_OBJECTS) driver/libsnapdrv.map
 $(BUILD)/snapdrv: $(CLI_OBJECTS) $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(PROGRAM_LIBS) -o $@
 
+# containerd's services: its .proto files from Debian's package, as C of protobuf-c in wire/pb/.
+PROTO_DIR ?= /usr/share/gocode/src/github.com/containerd/containerd/api
+PROTO_SOURCES := services/snapshots/v1/snapshots services/diff/v1/diff services/content/v1/content \
+	types/mount types/descriptor
+PROTO_WELL_KNOWN := any empty field_mask timestamp
+PB := $(BUILD)/gen/wire/pb
+PB_SOURCES := $(notdir $(PROTO_SOURCES:=.pb-c.c)) $(PROTO_WELL_KNOWN:%=google/protobuf/%.pb-c.c)
+PB_OBJECTS := $(PB_SOURCES:%.c=$(PB)/%.o)
+DAEMON_LIBS = $(shell pkg-config --libs libprotobuf-c) -lgrpc -lgpr
+
+$(PB)/.made: driver/wire/proto.awk
+	@mkdir -p $(PB)/proto
+	$(call say,GEN)for file in $(PROTO_SOURCES); do \
+		awk -f $< $(PROTO_DIR)/$$file.proto >$(PB)/proto/$${file##*/}.proto || exit; \
+	done && cd $(PB)/proto && \
+	protoc-c -I. -I/usr/include --c_out=.. *.proto $(PROTO_WELL_KNOWN:%=google/protobuf/%.proto) && touch ../.made
+
+$(PB_SOURCES:%=$(PB)/%): $(PB)/.made
+
+$(PB_OBJECTS): %.o: %.c
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -I$(PB) -MMD -MP -c $< -o $@
+
+$(DAEMON_OBJECTS): ALL_CFLAGS += -I$(BUILD)/gen
+$(DAEMON_OBJECTS): $(PB)/.made
+
+$(BUILD)/snapdrvd: $(DAEMON_OBJECTS) $(RPC_OBJECTS) $(PB_OBJECTS) $(BUILD)/libsnapdrv.a
+	$(call say,LD)$(CC) $(SANITIZE) $^ $(DAEMON_LIBS) $(LDLIBS) -o $@
+
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
 
--include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(DOC_OBJECTS:.o=.d) $(UNITS:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(DOC_OBJECTS:.o=.d) $(UNITS:=.d) \
+	$(RPC_OBJECTS:.o=.d) $(DAEMON_OBJECTS:.o=.d) $(PB_OBJECTS:.o=.d)
 
 # Manual pages and completions: what the tables of commands and options and the public header say is put
 # into the text of cli/doc/.

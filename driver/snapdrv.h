@@ -677,7 +677,10 @@ enum snapdrv_kind {
 	SNAPDRV_COMMITTED = 3 /* read-only, and may be a parent */
 };
 
-/** struct snapdrv_label - a pair of words that a runtime keeps with a snapshot: 4,096 bytes together. */
+/**
+ * struct snapdrv_label - a pair of words that a runtime keeps with a snapshot: 4,096 bytes together. One
+ * whose value is empty is none: setting it takes it away.
+ */
 struct snapdrv_label {
 	char *key;
 	char *value;

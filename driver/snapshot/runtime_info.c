@@ -83,11 +83,18 @@ int runtime_set_labels(struct graph *graph, const char *name, const struct label
 				   "s", name)
 			  : 0;
 
-	for (size_t i = 0; i < labels->count && ret >= 0; i++)
-		ret = db_run(graph->store.db, err,
-			     "INSERT OR REPLACE INTO runtime_label(name, key, value)"
-			     " VALUES(?, ?, ?)",
-			     "sss", name, labels->items[i].key, labels->items[i].value);
+	for (size_t i = 0; i < labels->count && ret >= 0; i++) {
+		const struct snapdrv_label *label = &labels->items[i];
+
+		ret = *label->value
+			      ? db_run(graph->store.db, err,
+				       "INSERT OR REPLACE INTO runtime_label(name, key, value)"
+				       " VALUES(?, ?, ?)",
+				       "sss", name, label->key, label->value)
+			      : db_run(graph->store.db, err,
+				       "DELETE FROM runtime_label WHERE name = ? AND key = ?", "ss",
+				       name, label->key);
+	}
 	return ret < 0 ? ret : 0;
 }
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every method does: read the request, take a store, answer. */
+#include "snapdrvd_service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define METHODS_MAX 16
+
+int turn_reply(struct turn *turn, const ProtobufCMessage *message, struct snapdrv_error *err)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+	uint8_t *data = malloc(size + 1);
+	int ret;
+
+	if (!data)
+		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	protobuf_c_message_pack(message, data);
+	ret = rpc_reply(turn->call, data, size, err);
+	free(data);
+	return ret;
+}
+
+static int serve(struct rpc_call *call, const unsigned char *data, size_t size, void *arg,
+		 struct snapdrv_error *err)
+{
+	const struct service_method *method = rpc_detail(call);
+	struct turn turn = {.daemon = arg, .call = call};
+	ProtobufCMessage *request = protobuf_c_message_unpack(method->request, NULL, size, data);
+	int ret = -EIO;
+
+	if (!request)
+		return daemon_fail(err, SNAPDRV_USAGE, EINVAL, "the message is not a %s",
+				   method->request->short_name);
+	turn.handle = stores_take(&turn.daemon->stores, err);
+	if (turn.handle) {
+		turn.store = turn.handle->store;
+		ret = method->run(&turn, request, err);
+	}
+	stores_give(&turn.daemon->stores, turn.handle);
+	protobuf_c_message_free_unpacked(request, NULL);
+	return ret;
+}
+
+static size_t add_methods(struct rpc_method *table, size_t count, const char *service,
+			  const struct service_method *methods)
+{
+	static char paths[METHODS_MAX][80];
+
+	for (; methods->name; methods++, count++) {
+		snprintf(paths[count], sizeof(paths[count]), "/%s/%s", service, methods->name);
+		table[count] = (struct rpc_method){paths[count], serve, methods};
+	}
+	return count;
+}
+
+const struct rpc_method *service_methods(void)
+{
+	static struct rpc_method table[METHODS_MAX + 1];
+
+	add_methods(table, 0, "containerd.services.snapshots.v1.Snapshots", snapshots_methods);
+	return table;
+}
+
+void mounts_pack_free(Containerd__Types__Mount **mounts, size_t count)
+{
+	for (size_t i = 0; mounts && i < count; i++)
+		free(mounts[i]);
+	free(mounts);
+}
+
+Containerd__Types__Mount **mounts_pack(const struct snapdrv_mounts *mounts,
+				       struct snapdrv_error *err)
+{
+	Containerd__Types__Mount **messages = calloc(mounts->count + 1, sizeof(*messages));
+
+	for (size_t i = 0; messages && i < mounts->count; i++) {
+		const struct snapdrv_mount *mount = &mounts->mounts[i];
+
+		messages[i] = malloc(sizeof(*messages[i]));
+		if (!messages[i]) {
+			mounts_pack_free(messages, i);
+			messages = NULL;
+			break;
+		}
+		containerd__types__mount__init(messages[i]);
+		messages[i]->type = mount->type;
+		messages[i]->source = mount->source;
+		messages[i]->options = mount->options;
+		messages[i]->n_options = mount->n_options;
+	}
+	if (!messages)
+		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	return messages;
+}
+
+int mounts_read(Containerd__Types__Mount **messages, size_t count,
+		struct snapdrv_mounts *ret_mounts, struct snapdrv_error *err)
+{
+	struct snapdrv_mount *mounts = calloc(count + 1, sizeof(*mounts));
+
+	if (!mounts)
+		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		mounts[i] = (struct snapdrv_mount){messages[i]->type, messages[i]->source,
+						   messages[i]->options, messages[i]->n_options};
+	*ret_mounts = (struct snapdrv_mounts){mounts, count};
+	return 0;
+}
