@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "image/container.h"
 #include "image/df.h"
+#include "image/differ.h"
 #include "image/history.h"
 #include "image/images.h"
 #include "image/load.h"
@@ -434,6 +435,36 @@ PUBLIC int snapdrv_cleanup(struct snapdrv_store *store, struct snapdrv_error *er
 	int ret = graph_flush(&store->graph, or_own(err, &own));
 
 	return ret ? ret : graph_sweep(&store->graph, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_applied_done(struct snapdrv_applied *applied)
+{
+	differ_applied_done(applied);
+}
+
+PUBLIC int snapdrv_apply(struct snapdrv_store *store, const struct snapdrv_mount *mounts,
+			 size_t n_mounts, ssize_t (*read)(void *arg, void *data, size_t size),
+			 void *arg, const char *media_type, unsigned flags,
+			 struct snapdrv_applied *ret_applied, struct snapdrv_error *err)
+{
+	const struct differ_mounts all = {mounts, n_mounts};
+	const struct differ_input input = {read, arg, media_type};
+	struct snapdrv_error own;
+
+	return differ_apply(&store->graph, &all, &input, flags, ret_applied, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_diff_mounts(struct snapdrv_store *store, const struct snapdrv_mount *left,
+			       size_t n_left, const struct snapdrv_mount *right, size_t n_right,
+			       int compression,
+			       int (*write)(void *arg, const void *data, size_t size), void *arg,
+			       struct snapdrv_applied *ret_applied, struct snapdrv_error *err)
+{
+	const struct differ_mounts below = {left, n_left}, above = {right, n_right};
+	const struct differ_output output = {write, arg, compression};
+	struct snapdrv_error own;
+
+	return differ_diff(&store->graph, &below, &above, &output, ret_applied, or_own(err, &own));
 }
 
 PUBLIC int snapdrv_info(struct snapdrv_store *store, struct snapdrv_info *ret_info,

@@ -41,17 +41,13 @@ static int gather(void *context, const void *data, size_t size, struct snapdrv_e
 	return ret || gathering->piece.size < PIECE_SIZE ? ret : flush(gathering, err);
 }
 
-typedef int changes_fn(struct graph *graph, const struct snapshot *snapshot, change_fn *report,
-		       void *arg, struct snapdrv_error *err);
-
-static int write_tar(struct graph *graph, const struct snapshot *snapshot, enum pack_kind kind,
-		     const struct pack_output *output, struct snapdrv_error *err)
+int pack_stream(enum pack_kind kind, const struct pack_source *source,
+		const struct pack_output *output, struct snapdrv_error *err)
 {
 	struct gathering gathering = {.output = *output};
 	const struct pack_output gathered = {gather, &gathering};
 	cleanup_pack struct pack *pack = pack_new(kind, &gathered, err);
-	changes_fn *changes = kind == PACK_LAYER ? snapshot_changes : snapshot_contents;
-	int ret = pack ? changes(graph, snapshot, pack_change, pack, err) : -ENOMEM;
+	int ret = pack ? source->changes(source->context, pack_change, pack, err) : -ENOMEM;
 
 	if (!ret)
 		ret = pack_end(pack, err);
@@ -59,6 +55,35 @@ static int write_tar(struct graph *graph, const struct snapshot *snapshot, enum 
 		ret = flush(&gathering, err);
 	bytes_done(&gathering.piece);
 	return ret;
+}
+
+struct node {
+	struct graph *graph;
+	const struct snapshot *snapshot;
+};
+
+static int node_changes(void *context, change_fn *report, void *arg, struct snapdrv_error *err)
+{
+	const struct node *node = context;
+
+	return snapshot_changes(node->graph, node->snapshot, report, arg, err);
+}
+
+static int node_contents(void *context, change_fn *report, void *arg, struct snapdrv_error *err)
+{
+	const struct node *node = context;
+
+	return snapshot_contents(node->graph, node->snapshot, report, arg, err);
+}
+
+static int write_tar(struct graph *graph, const struct snapshot *snapshot, enum pack_kind kind,
+		     const struct pack_output *output, struct snapdrv_error *err)
+{
+	struct node node = {graph, snapshot};
+	const struct pack_source source = {kind == PACK_LAYER ? node_changes : node_contents,
+					   &node};
+
+	return pack_stream(kind, &source, output, err);
 }
 
 int snapshot_pack(struct graph *graph, const struct snapshot *snapshot,

@@ -6,6 +6,16 @@
 #include "layer/pack.h"
 #include "snapshot/graph.h"
 
+/** struct pack_source - what is to be written: it calls @report with each change, in their order. */
+struct pack_source {
+	int (*changes)(void *context, change_fn *report, void *arg, struct snapdrv_error *err);
+	void *context;
+};
+
+/** pack_stream() - write a whole tar, in pieces of some hundred KiB. */
+int pack_stream(enum pack_kind kind, const struct pack_source *source,
+		const struct pack_output *output, struct snapdrv_error *err);
+
 /**
  * snapshot_pack() - a node's own layer as a tar: the difference of its tree over its parents.
  * @snapshot: a committed one, or a container's.

@@ -315,14 +315,26 @@ int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv
 	return ret < 0 ? ret : set_time(writer, link->dir, err);
 }
 
+static int fail_doubt(const struct tree_writer *writer, struct snapdrv_error *err)
+{
+	return fail(err, writer->doubt.code, writer->doubt.errnum, "%s", writer->doubt.message);
+}
+
+int tree_writer_leave(struct tree_writer *writer, struct snapdrv_error *err)
+{
+	int ret = writer->needs_view ? fail_doubt(writer, err) : 0;
+
+	for (size_t i = 0; i < writer->n_links && !ret; i++)
+		ret = bind_link(writer, i, -1, err);
+	return ret;
+}
+
 int tree_writer_bind(struct tree_writer *writer, int lower_fd, struct snapdrv_error *err)
 {
 	int ret = 0;
 
 	if (writer->needs_view)
-		return lower_fd >= 0 ? 1
-				     : fail(err, writer->doubt.code, writer->doubt.errnum, "%s",
-					    writer->doubt.message);
+		return lower_fd >= 0 ? 1 : fail_doubt(writer, err);
 
 	/* Links first: they change directories, whose times are set again after that. */
 	for (size_t i = 0; i < writer->n_links && !ret; i++)

@@ -69,6 +69,15 @@ int tree_writer_root_opaque(const struct tree_writer *writer);
  */
 int tree_writer_bind(struct tree_writer *writer, int lower_fd, struct snapdrv_error *err);
 
+/**
+ * tree_writer_leave() - leave what depends on lower layers as it is: marks stay, for layers that the tree is
+ * put over later.
+ *
+ * Return: 0, or a negative errno value; REFUSED for what takes more than marks, a hard link to a lower file
+ * or a symlink on the way.
+ */
+int tree_writer_leave(struct tree_writer *writer, struct snapdrv_error *err);
+
 /** tree_writer_free() - takes NULL. Leaves the files. */
 void tree_writer_free(struct tree_writer *writer);
 

@@ -163,6 +163,14 @@ int tree_get(struct graph *graph, int64_t id, struct tree_record *ret_record,
 /** tree_ref_of() - a published tree, for a stack. */
 struct tree_ref tree_ref_of(const struct tree_record *record);
 
+/**
+ * tree_of_dir() - a tree by its directory of files, ROOT/layers/ID/fs or ROOT/active/ID/fs.
+ * @dir_fd: any directory, open.
+ *
+ * Return: 1 and its id, or 0: it is no tree of this store.
+ */
+int tree_of_dir(struct graph *graph, int dir_fd, int *ret_is_active, int64_t *ret_id);
+
 /* ---- snapshots ---------------------------------------------------------------------------- */
 
 /** struct snapshot - a node. */

@@ -69,6 +69,15 @@ void runtime_snapshot_done(struct snapdrv_snapshot *snapshot);
 int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, int root_opaque,
 		    struct snapdrv_error *err);
 
+/**
+ * runtime_ref() - the ChainID that an active snapshot is to become, by its label SNAPDRV_LABEL_REF.
+ * @dir: the directory that it is written in, open.
+ *
+ * Return: 1, 0 when nobody has said, or a negative errno value.
+ */
+int runtime_ref(struct graph *graph, int dir_fd, char ret_ref[DIGEST_TEXT_SIZE],
+		struct snapdrv_error *err);
+
 /* ---- shared by the files of this part ------------------------------------------------------- */
 
 /** struct runtime_row - a name's row. */

@@ -255,36 +255,14 @@ int runtime_commit(struct graph *graph, const char *name, const char *key, const
 	return ret;
 }
 
-/* The id of an active tree by its directory, ROOT/active/ID/fs. Return: 1 and the id, or 0. */
-static int tree_of(struct graph *graph, int dir_fd, int64_t *ret_id)
-{
-	size_t length = strlen(graph->store.root);
-	char link[32], path[PATH_MAX];
-	long long id;
-	ssize_t size;
-	int used = 0;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
-	size = readlink(link, path, sizeof(path) - 1);
-	if (size < 0)
-		return 0;
-	path[size] = '\0';
-	if (strncmp(path, graph->store.root, length) ||
-	    sscanf(path + length, "/active/%lld/fs%n", &id, &used) != 1 || !used ||
-	    path[length + (size_t)used])
-		return 0;
-	*ret_id = id;
-	return 1;
-}
-
 int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, int root_opaque,
 		    struct snapdrv_error *err)
 {
 	struct store *store = &graph->store;
+	int is_active, ret;
 	int64_t tree;
-	int ret;
 
-	if (!tree_of(graph, dir_fd, &tree))
+	if (!tree_of_dir(graph, dir_fd, &is_active, &tree) || !is_active)
 		return 0;
 	ret = store_begin_lazy(store, err);
 	if (ret)
@@ -298,4 +276,24 @@ int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, 
 		return ret;
 	}
 	return store_commit(store, err) ? -EIO : ret > 0;
+}
+
+int runtime_ref(struct graph *graph, int dir_fd, char ret_ref[DIGEST_TEXT_SIZE],
+		struct snapdrv_error *err)
+{
+	cleanup_query struct query *query = NULL;
+	int is_active, found;
+	int64_t tree;
+
+	if (!tree_of_dir(graph, dir_fd, &is_active, &tree) || !is_active)
+		return 0;
+	query = db_query(graph->store.db, err,
+			 "SELECT value FROM runtime_label l JOIN runtime_name r ON r.name = l.name"
+			 " JOIN snapshot s ON s.id = r.snapshot WHERE l.key = '" SNAPDRV_LABEL_REF
+			 "' AND s.tree = ? AND length(value) < ?",
+			 "ii", tree, (int64_t)DIGEST_TEXT_SIZE);
+	found = query ? query_next(query, err) : -EIO;
+	if (found == 1)
+		strcpy(ret_ref, query_text(query, 0));
+	return found;
 }

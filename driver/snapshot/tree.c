@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Trees: drafts in this session, published ones in layers/. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -157,4 +159,30 @@ int tree_get(struct graph *graph, int64_t id, struct tree_record *ret_record,
 	if (found)
 		return found < 0 ? found : 0;
 	return fail(err, SNAPDRV_FAILED, EUCLEAN, "database: no tree %lld", (long long)id);
+}
+
+int tree_of_dir(struct graph *graph, int dir_fd, int *ret_is_active, int64_t *ret_id)
+{
+	size_t length = strlen(graph->store.root);
+	char link[32], path[PATH_MAX];
+	const char *inside = path + length;
+	long long id;
+	ssize_t size;
+	int used = 0, is_active;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
+	size = readlink(link, path, sizeof(path) - 1);
+	if (size < 0)
+		return 0;
+	path[size] = '\0';
+	if (strncmp(path, graph->store.root, length) != 0)
+		return 0;
+	is_active = text_starts(inside, "/active/");
+	inside += strlen("/active/"); /* as long as "/layers/" */
+	if ((!is_active && strncmp(path + length, "/layers/", strlen("/layers/")) != 0) ||
+	    sscanf(inside, "%lld/fs%n", &id, &used) != 1 || !used || inside[used])
+		return 0;
+	*ret_is_active = is_active;
+	*ret_id = id;
+	return 1;
 }
