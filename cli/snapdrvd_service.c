@@ -59,7 +59,10 @@ const struct rpc_method *service_methods(void)
 {
 	static struct rpc_method table[METHODS_MAX + 1];
 
-	add_methods(table, 0, "containerd.services.snapshots.v1.Snapshots", snapshots_methods);
+	size_t count = add_methods(table, 0, "containerd.services.snapshots.v1.Snapshots",
+				   snapshots_methods);
+
+	add_methods(table, count, "containerd.services.diff.v1.Diff", diff_methods);
 	return table;
 }
 

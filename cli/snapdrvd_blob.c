@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and writing of blobs: a descriptor, or a call of containerd.services.content.v1.Content. */
+#include "snapdrvd_blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "wire/pb/content.pb-c.h"
+#include "wire/rpc_client.h"
+
+#define SERVICE "/containerd.services.content.v1.Content/"
+#define NAMESPACE "containerd-namespace" /* of the caller: blobs are in one */
+#define WRITE_SIZE (1 << 20)		 /* bytes for one message */
+#define SHA256_DIGITS 64
+
+typedef Containerd__Services__Content__V1__ReadContentRequest ReadRequest;
+typedef Containerd__Services__Content__V1__ReadContentResponse ReadResponse;
+typedef Containerd__Services__Content__V1__WriteContentRequest WriteRequest;
+typedef Containerd__Services__Content__V1__WriteContentResponse WriteResponse;
+typedef Containerd__Services__Content__V1__WriteContentRequest__LabelsEntry LabelsEntry;
+
+struct blob {
+	const struct rpc_call *call; /* for whose sake it is */
+	int fd;			     /* or -1, when it comes through the service */
+	struct rpc_client *client;
+	struct rpc_stream *stream;
+	struct bytes message; /* that was received last */
+	ReadResponse *response;
+	size_t taken;	 /* of the response's data */
+	uint8_t *buffer; /* to be written */
+	size_t used;
+	uint64_t offset; /* that have been written */
+	struct snapdrv_error err;
+	int has_failed;
+};
+
+static const char *find_digits(const char *digest)
+{
+	const char *digits = digest + strlen("sha256:");
+
+	if (strncmp(digest, "sha256:", strlen("sha256:")) ||
+	    strspn(digits, "0123456789abcdef") != SHA256_DIGITS || digits[SHA256_DIGITS])
+		return NULL;
+	return digits;
+}
+
+static int open_file(const struct settings *settings, const char *digits)
+{
+	char *path;
+	int fd;
+
+	if (asprintf(&path, "%s/blobs/sha256/%s", settings->content, digits) < 0)
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	free(path);
+	return fd;
+}
+
+static int open_stream(const struct turn *turn, const char *method, struct blob *blob,
+		       struct snapdrv_error *err)
+{
+	char *namespace = rpc_metadata(turn->call, NAMESPACE);
+	const struct rpc_pair pair = {NAMESPACE, namespace};
+
+	blob->client = rpc_client_new(turn->daemon->settings.containerd, err);
+	if (blob->client)
+		blob->stream = rpc_stream_open(blob->client, method, &pair, !!namespace, err);
+	free(namespace);
+	return blob->stream ? 0 : -EIO;
+}
+
+static int send_message(struct blob *blob, const ProtobufCMessage *message,
+			struct snapdrv_error *err)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+	uint8_t *data = malloc(size + 1);
+	int ret;
+
+	if (!data)
+		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	protobuf_c_message_pack(message, data);
+	ret = rpc_stream_send(blob->stream, data, size, err);
+	free(data);
+	return ret;
+}
+
+static struct blob *blob_new(const struct turn *turn, struct snapdrv_error *err)
+{
+	struct blob *blob = calloc(1, sizeof(*blob));
+
+	if (!blob) {
+		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return NULL;
+	}
+	blob->call = turn->call;
+	blob->fd = -1;
+	return blob;
+}
+
+int blob_open(const struct turn *turn, const char *digest, struct blob **ret_blob,
+	      struct snapdrv_error *err)
+{
+	ReadRequest request = CONTAINERD__SERVICES__CONTENT__V1__READ_CONTENT_REQUEST__INIT;
+	const char *digits = find_digits(digest);
+	struct blob *blob;
+	int ret = 0;
+
+	if (!digits)
+		return daemon_fail(err, SNAPDRV_USAGE, EINVAL, "'%.100s': not a SHA-256 digest",
+				   digest);
+	blob = blob_new(turn, err);
+	if (!blob)
+		return -ENOMEM;
+	blob->fd = open_file(&turn->daemon->settings, digits);
+	if (blob->fd < 0) {
+		request.digest = (char *)digest;
+		ret = open_stream(turn, SERVICE "Read", blob, err);
+		if (!ret)
+			ret = send_message(blob, &request.base, err);
+		if (!ret)
+			ret = rpc_stream_send_end(blob->stream, err);
+	}
+	if (ret) {
+		blob_close(blob);
+		return ret;
+	}
+	*ret_blob = blob;
+	return 0;
+}
+
+static int keep_failure(struct blob *blob, int ret)
+{
+	blob->has_failed = 1;
+	return ret;
+}
+
+static void drop_response(struct blob *blob)
+{
+	if (blob->response)
+		containerd__services__content__v1__read_content_response__free_unpacked(
+			blob->response, NULL);
+	blob->response = NULL;
+	blob->taken = 0;
+}
+
+/* Return: 1, 0 at the end, or negative. */
+static int next_response(struct blob *blob)
+{
+	int ret;
+
+	drop_response(blob);
+	ret = rpc_stream_receive(blob->stream, &blob->message, &blob->err);
+	if (ret <= 0)
+		return ret;
+	blob->response = containerd__services__content__v1__read_content_response__unpack(
+		NULL, blob->message.size, (const uint8_t *)blob->message.data);
+	return blob->response ? 1
+			      : daemon_fail(&blob->err, SNAPDRV_FAILED, EPROTO,
+					    "containerd: malformed message");
+}
+
+static ssize_t read_stream(struct blob *blob, void *data, size_t size)
+{
+	size_t left;
+	int ret;
+
+	while (!blob->response || blob->taken == blob->response->data.len) {
+		ret = next_response(blob);
+		if (ret <= 0)
+			return ret;
+	}
+	left = blob->response->data.len - blob->taken;
+	if (size > left)
+		size = left;
+	memcpy(data, blob->response->data.data + blob->taken, size);
+	blob->taken += size;
+	return (ssize_t)size;
+}
+
+static int check_wanted(struct blob *blob)
+{
+	return rpc_is_cancelled(blob->call) ? daemon_fail(&blob->err, SNAPDRV_FAILED, ECANCELED,
+							  "the caller does not want it any more")
+					    : 0;
+}
+
+ssize_t blob_read(void *arg, void *data, size_t size)
+{
+	struct blob *blob = arg;
+	ssize_t got = check_wanted(blob);
+
+	if (!got && blob->fd < 0)
+		got = read_stream(blob, data, size);
+	else if (!got)
+		got = read(blob->fd, data, size);
+	if (got < 0 && blob->fd >= 0 && !blob->err.errnum)
+		got = daemon_fail(&blob->err, SNAPDRV_FAILED, errno, "read a blob: %s",
+				  strerror(errno));
+	return got < 0 ? keep_failure(blob, (int)got) : got;
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+/* A request and its answer. */
+static int ask(struct blob *blob, const WriteRequest *request, struct snapdrv_error *err)
+{
+	int ret = send_message(blob, &request->base, err);
+
+	if (!ret)
+		ret = rpc_stream_receive(blob->stream, &blob->message, err);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	return daemon_fail(err, SNAPDRV_FAILED, EPROTO, "containerd: it ended a write");
+}
+
+int blob_create(const struct turn *turn, const char *ref, struct blob **ret_blob,
+		struct snapdrv_error *err)
+{
+	WriteRequest request = CONTAINERD__SERVICES__CONTENT__V1__WRITE_CONTENT_REQUEST__INIT;
+	struct blob *blob = blob_new(turn, err);
+	char made_up[32];
+	uint64_t chance = 0;
+	int ret;
+
+	if (!blob)
+		return -ENOMEM;
+	if (getrandom(&chance, sizeof(chance), 0) < 0)
+		chance = 0;
+	snprintf(made_up, sizeof(made_up), "snapdrv-%016llx", (unsigned long long)chance);
+	blob->buffer = malloc(WRITE_SIZE);
+	ret = blob->buffer ? open_stream(turn, SERVICE "Write", blob, err)
+			   : daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	request.ref = *ref ? (char *)ref : made_up;
+	request.action = CONTAINERD__SERVICES__CONTENT__V1__WRITE_ACTION__STAT;
+	if (!ret)
+		ret = ask(blob, &request, err);
+	if (ret) {
+		blob_close(blob);
+		return ret;
+	}
+	*ret_blob = blob;
+	return 0;
+}
+
+static int send_buffer(struct blob *blob)
+{
+	WriteRequest request = CONTAINERD__SERVICES__CONTENT__V1__WRITE_CONTENT_REQUEST__INIT;
+	int ret;
+
+	/* At 0 it is written over what an earlier try left under this ref. */
+	request.action = CONTAINERD__SERVICES__CONTENT__V1__WRITE_ACTION__WRITE;
+	request.offset = (int64_t)blob->offset;
+	request.data.data = blob->buffer;
+	request.data.len = blob->used;
+	ret = ask(blob, &request, &blob->err);
+	blob->offset += blob->used;
+	blob->used = 0;
+	return ret;
+}
+
+int blob_write(void *arg, const void *data, size_t size)
+{
+	struct blob *blob = arg;
+	int ret = check_wanted(blob);
+
+	while (!ret && size) {
+		size_t more = WRITE_SIZE - blob->used;
+
+		if (more > size)
+			more = size;
+		memcpy(blob->buffer + blob->used, data, more);
+		blob->used += more;
+		data = (const char *)data + more;
+		size -= more;
+		if (blob->used == WRITE_SIZE)
+			ret = send_buffer(blob);
+	}
+	return ret ? keep_failure(blob, ret) : 0;
+}
+
+int blob_commit(struct blob *blob, const char *digest, uint64_t size,
+		const struct snapdrv_label *labels, size_t n_labels, struct snapdrv_error *err)
+{
+	WriteRequest request = CONTAINERD__SERVICES__CONTENT__V1__WRITE_CONTENT_REQUEST__INIT;
+	LabelsEntry *entries = calloc(n_labels + 1, sizeof(*entries));
+	LabelsEntry **list = calloc(n_labels + 1, sizeof(*list));
+	int ret = entries && list ? 0 : daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+
+	if (!ret && blob->used) {
+		ret = send_buffer(blob);
+		if (ret && err)
+			*err = blob->err;
+	}
+	for (size_t i = 0; i < n_labels && !ret; i++) {
+		containerd__services__content__v1__write_content_request__labels_entry__init(
+			&entries[i]);
+		entries[i].key = labels[i].key;
+		entries[i].value = labels[i].value;
+		list[i] = &entries[i];
+	}
+	request.action = CONTAINERD__SERVICES__CONTENT__V1__WRITE_ACTION__COMMIT;
+	request.total = (int64_t)size;
+	request.offset = (int64_t)blob->offset;
+	request.expected = (char *)digest;
+	request.labels = list;
+	request.n_labels = n_labels;
+	if (!ret) {
+		struct snapdrv_error failure;
+
+		ret = ask(blob, &request, &failure);
+		if (ret == -EEXIST)
+			ret = 0;
+		else if (ret && err)
+			*err = failure;
+	}
+	free(entries);
+	free(list);
+	return ret;
+}
+
+const struct snapdrv_error *blob_error(const struct blob *blob)
+{
+	return blob->has_failed ? &blob->err : NULL;
+}
+
+void blob_close(struct blob *blob)
+{
+	if (!blob)
+		return;
+	if (blob->fd >= 0)
+		close(blob->fd);
+	drop_response(blob);
+	rpc_stream_close(blob->stream);
+	rpc_client_free(blob->client);
+	free(blob->message.data);
+	free(blob->buffer);
+	free(blob);
+}
