@@ -187,13 +187,14 @@ case_ "a layer over another one in the same snapshot is not taken for the one al
 rebased() {
 	local file type diff chain parent=- kept
 	load_reference "$STACK"
+	layers "$STACK" >list
 	if [ "$BACKEND" != overlay ]; then
-		runtime list
+		runtime prepare a - , apply a "$(sed -n '1s/ .*//p' list)" , commit one a >/dev/null
+		runtime prepare b - , apply b "$(sed -n '2s/ .*//p' list)" >/dev/null
+		fails 1 $EOPNOTSUPP rebase two b one
 		return
 	fi
 	# All of them on nothing, as containerd unpacks side by side; then each gets its parent.
-	runtime list
-	layers "$STACK" >list
 	while read -r file type diff chain; do
 		case $chain in
 		"$(sed -n 3p list | cut -d ' ' -f 4)")
@@ -218,14 +219,49 @@ rebased() {
 		parent=$chain
 	done <list
 	view_of "$parent" v
-	same_tree "$WANT" v --no-root-mtime
+	same_tree "$WANT" v
 	umount v
 	kept=$(trees)
 	runtime remove "view-of-$parent" , cleanup
+	same "" "$(getfattr -R -h -d -m trusted.overlay.snapdrv "$ROOT/active" 2>/dev/null)"
 	expect_exit 0 snap load "$STACK"
 	same "$(grep -cx '[0-9]*' <<<"$kept")" "$(($(trees | grep -cx '[0-9]*') + 1))"
 }
 case_ "layers that are applied on nothing keep their marks for the parents that they get" rebased
+
+unlabelled() {
+	local file
+	layout odd <<'PY'
+import sys
+Layout(Image([[whiteout("gone"), whiteout("nowhere/deep/x"), file("d/f", b"f"), whiteout("d/g"), opaque("d"), directory("e"), whiteout("e/x")]],
+	names="odd:1")).write_dir("odd")
+PY
+	read -r file _ < <(layers odd)
+	load_reference odd
+	runtime prepare k - , apply k "$file" , commit n k >/dev/null
+	view_of n v
+	same_tree "$WANT" v
+	same "./d ./d/f ./e" "$(cd v && find . -mindepth 1 | sort | paste -sd ' ')"
+	umount v
+}
+case_ "marks of the lowest layer, of which nobody said that it is, hide nothing and show nothing" unlabelled
+
+through_symlink() {
+	local file type diff chain
+	layout linked <<'PY'
+Layout(Image([[directory("usr"), symlink("lib", "usr")], [file("lib/so", b"so")]], names="linked:1")).write_dir("linked")
+PY
+	load_reference linked
+	apply_all linked
+	view_of "$TOP_NAME" v
+	same_tree "$WANT" v
+	umount v
+	[ "$BACKEND" = overlay ] || return 0
+	read -r file type diff chain < <(layers linked | tail -n 1)
+	runtime prepare k - "$REF=$chain" , apply k "$file" >/dev/null
+	fails 1 $EOPNOTSUPP rebase n k "$(layers linked | sed -n 1p | cut -d ' ' -f 4)"
+}
+case_ "a symlink of a lower layer is followed; a layer that was applied without it is not put over it" through_symlink
 
 random_stacks() {
 	local seed
@@ -299,8 +335,8 @@ diffed() {
 	runtime diff right right plain none >/dev/null
 	same "" "$(tar tf none)"
 	# From the lowest layer to the top, which no driver keeps.
-	runtime view lowest "$(layers "$STACK" | head -n 1 | cut -d ' ' -f 4)" , diff lowest right zstd far >/dev/null
-	runtime prepare far "$(layers "$STACK" | head -n 1 | cut -d ' ' -f 4)" , apply far far , commit far2 far >/dev/null
+	runtime view lowest "$(layers "$STACK" | sed -n 1p | cut -d ' ' -f 4)" , diff lowest right zstd far >/dev/null
+	runtime prepare far "$(layers "$STACK" | sed -n 1p | cut -d ' ' -f 4)" , apply far far , commit far2 far >/dev/null
 	view_of far2 v
 	view_of done m
 	same_tree m v
