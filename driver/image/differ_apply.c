@@ -27,7 +27,7 @@ struct application {
 	const struct differ_input *input;
 	struct mounted_tree tree;
 	struct unpack_result result;
-	int root_opaque;
+	unsigned applied; /* enum applied_flags */
 	int ret;
 	struct snapdrv_error err;
 };
@@ -58,15 +58,18 @@ static int settle(struct application *application, struct tree_writer *writer,
 	const struct mounted_tree *tree = &application->tree;
 	int is_lowest = 1;
 
-	if (!tree_writer_needs_lower(writer))
+	if (!tree_writer_needs_lower(writer) &&
+	    !(tree->may_move && !tree_writer_root_given(writer)))
 		return 0;
 	if (tree->may_move)
 		is_lowest =
 			mounted_is_lowest(application->graph, tree, &application->result.diff, err);
 	if (is_lowest < 0)
 		return is_lowest;
-	return is_lowest ? tree_writer_bind(writer, tree->lower_fd, err)
-			 : tree_writer_leave(writer, err);
+	if (is_lowest)
+		return tree_writer_bind(writer, tree->lower_fd, err);
+	application->applied |= APPLIED_ON_NOTHING;
+	return tree_writer_leave(writer, err);
 }
 
 static int unpack(struct application *application, struct snapdrv_error *err)
@@ -92,7 +95,8 @@ static int unpack(struct application *application, struct snapdrv_error *err)
 	ret = settle(application, writer, err);
 	if (ret)
 		return ret;
-	application->root_opaque = tree_writer_root_opaque(writer);
+	if (tree_writer_root_opaque(writer))
+		application->applied |= APPLIED_ROOT_OPAQUE;
 	return mounted_close(&application->tree, tree_writer_root_given(writer), err);
 }
 
@@ -119,7 +123,7 @@ static int apply(struct application *application, unsigned flags, struct snapdrv
 			return ret;
 	}
 	ret = runtime_applied(application->graph, application->tree.fd, &application->result.diff,
-			      application->root_opaque, err);
+			      application->applied, err);
 	return ret < 0 ? ret : 0;
 }
 

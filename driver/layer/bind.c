@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "kernel/file.h"
+#include "kernel/marks.h"
 #include "kernel/resolve.h"
 #include "kernel/xattr.h"
 #include "layer/walk.h"
@@ -322,10 +323,18 @@ static int fail_doubt(const struct tree_writer *writer, struct snapdrv_error *er
 
 int tree_writer_leave(struct tree_writer *writer, struct snapdrv_error *err)
 {
-	int ret = writer->needs_view ? fail_doubt(writer, err) : 0;
+	int ret = writer->needs_view ? fail_doubt(writer, err) : 0, fd;
 
 	for (size_t i = 0; i < writer->n_links && !ret; i++)
 		ret = bind_link(writer, i, -1, err);
+	for (struct node *node = writer->nodes.root; node && !ret; node = node->next) {
+		int is_given_root = !node->parent && node->flags & NODE_GIVEN;
+
+		if (is_given_root || (node->parent && !is_idle(node) && !is_implied(node)))
+			continue;
+		fd = node_fd(&writer->nodes, node, err);
+		ret = fd < 0 ? fd : xattr_set(fd, NULL, MARK_IMPLIED, "y", 1, err);
+	}
 	return ret;
 }
 

@@ -70,8 +70,8 @@ int tree_writer_root_opaque(const struct tree_writer *writer);
 int tree_writer_bind(struct tree_writer *writer, int lower_fd, struct snapdrv_error *err);
 
 /**
- * tree_writer_leave() - leave what depends on lower layers as it is: marks stay, for layers that the tree is
- * put over later.
+ * tree_writer_leave() - leave what depends on lower layers as it is, for marks_settle() (kernel/marks.h) over
+ * those that the tree is put over later.
  *
  * Return: 0, or a negative errno value; REFUSED for what takes more than marks, a hard link to a lower file
  * or a symlink on the way.

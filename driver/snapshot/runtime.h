@@ -56,17 +56,24 @@ int runtime_usage(struct graph *graph, const char *key, uint64_t *ret_bytes, uin
 /** runtime_snapshot_done() - snapdrv_snapshot_done(). */
 void runtime_snapshot_done(struct snapdrv_snapshot *snapshot);
 
+/** enum applied_flags - what else is known of a layer that was unpacked. */
+enum applied_flags {
+	APPLIED_ROOT_OPAQUE = 1 << 0, /* it hides all that is below it */
+	APPLIED_ON_NOTHING =
+		1 << 1 /* it may have lower layers when it is committed: marks_settle() */
+};
+
 /**
  * runtime_applied() - note what was unpacked into an active snapshot.
  * @dir:  the directory that it was unpacked into, open.
  * @diff: DiffID of the layer; NULL while it is being unpacked, and when something else is written.
- * @root_opaque: the layer hides all that is below it.
+ * @flags: enum applied_flags.
  *
  * When it is committed over the ChainID of its parent, its own ChainID is known by this.
  *
  * Return: 1, 0 when the directory is not of an active snapshot of this store, or a negative errno value.
  */
-int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, int root_opaque,
+int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, unsigned flags,
 		    struct snapdrv_error *err);
 
 /**

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "kernel/marks.h"
 #include "snapshot/runtime.h"
 #include "store/lock.h"
 
@@ -129,7 +130,8 @@ static int commit_tree(struct commitment *commit, struct snapdrv_error *err)
 		return found < 0 ? found : -ENOMEM;
 	found = db_run(
 		commit->graph->store.db, err,
-		"UPDATE tree SET key = ?, root_opaque = ?, bytes = ?, entries = ? WHERE id = ?",
+		"UPDATE tree SET key = ?, root_opaque = ?, needs_look = 0, bytes = ?, entries = ?"
+		" WHERE id = ?",
 		"siiii", key, (int64_t)commit->row.root_opaque, (int64_t)commit->usage.bytes,
 		(int64_t)commit->usage.inodes, commit->snapshot.tree);
 	return found < 0 ? found : 0;
@@ -214,12 +216,39 @@ static int change(struct commitment *commit, const char *parent, struct snapdrv_
 	return ret;
 }
 
+/* What was applied before it was known what it stands on. */
+static int settle_marks(struct commitment *commit, struct snapdrv_error *err)
+{
+	const struct backend *backend = &commit->graph->backend;
+	cleanup_stack struct tree_stack stack = {0};
+	cleanup_fd int fd = -1, lower_fd = -1;
+	struct tree_record tree;
+	int ret = tree_get(commit->graph, commit->snapshot.tree, &tree, err);
+
+	if (ret || !tree.needs_look)
+		return ret;
+	fd = backend->ops->open(backend, backend->layers_fd, tree_ref_of(&tree).path, err);
+	if (fd < 0)
+		return fd;
+	if (commit->top.id) {
+		ret = snapshot_stack(commit->graph, &commit->top, &stack, err);
+		if (ret)
+			return ret;
+		lower_fd = backend->ops->peek(backend, &stack, err);
+		if (lower_fd < 0)
+			return lower_fd;
+	}
+	return marks_settle(fd, lower_fd, err);
+}
+
 static int run(struct commitment *commit, const char *parent, struct snapdrv_error *err)
 {
 	struct graph *graph = commit->graph;
 	struct tree_record made = {.is_active = 1};
 	int ret = find(commit, parent, err);
 
+	if (!ret)
+		ret = settle_marks(commit, err);
 	if (!ret)
 		ret = snapshot_usage(graph, &commit->snapshot, &commit->usage, err);
 	if (!ret)
@@ -255,7 +284,7 @@ int runtime_commit(struct graph *graph, const char *name, const char *key, const
 	return ret;
 }
 
-int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, int root_opaque,
+int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, unsigned flags,
 		    struct snapdrv_error *err)
 {
 	struct store *store = &graph->store;
@@ -270,7 +299,11 @@ int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, 
 	ret = db_run(store->db, err,
 		     "UPDATE runtime_name SET diff_id = ?, root_opaque = ? WHERE kind = 'a' AND"
 		     " snapshot IN (SELECT id FROM snapshot WHERE tree = ?)",
-		     "sii", diff ? digest_format(diff).text : NULL, (int64_t)root_opaque, tree);
+		     "sii", diff ? digest_format(diff).text : NULL,
+		     (int64_t) !!(flags & APPLIED_ROOT_OPAQUE), tree);
+	if (ret > 0 && db_run(store->db, err, "UPDATE tree SET needs_look = ? WHERE id = ?", "ii",
+			      (int64_t) !!(flags & APPLIED_ON_NOTHING), tree) < 0)
+		ret = -EIO;
 	if (ret < 0) {
 		store_rollback(store);
 		return ret;

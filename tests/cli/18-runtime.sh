@@ -2,54 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Snapshots of container runtimes, through the library: as containerd's snapshots service asks for them.
 . "$(dirname "$0")/../lib.sh"
-LIBRARY=${LIBSNAPDRV:-$(dirname "$SNAPDRV")/libsnapdrv.a}
-RUNTIME=$WORK/runtime
-sanitize=()
-if nm "$LIBRARY" 2>/dev/null | grep -q __asan_init; then
-	sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
-fi
-# shellcheck disable=SC2046 # words are meant
-gcc -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra "${sanitize[@]}" -I"$TOP/driver" -o "$RUNTIME" "$TESTS/cli/runtime.c" "$LIBRARY" \
-	$(pkg-config --libs jansson libarchive libcrypto libisal libzstd mount sqlite3 zlib) -lbtrfsutil -lm -pthread ||
-	exit 1
+. "$TOOLS/runtime.sh"
 
-runtime() {
-	timeout 60 "$RUNTIME" "$ROOT" "$@"
-}
-# fails CODE ERRNO COMMAND...: with that code and errno value.
-fails() {
-	local code=$1 errnum=$2 got
-	shift 2
-	if got=$(runtime "$@"); then fail_ "it works: $*"; fi
-	[[ $got == "$code $errnum: "* ]] || fail_ "want $code $errnum from $*: $got"
-}
-EEXIST=17 EBUSY=16 EINVAL=22 ENOENT=2 EOPNOTSUPP=95
-
-# mount_as_told MOUNTS DIR: by mount(2), as containerd does it: what all lowerdirs start with is left out.
-mount_as_told() {
-	local type source options
-	read -r type source options <<<"$1"
-	mkdir -p "$2"
-	if [ "$type" = bind ]; then
-		own_mount mount --bind "$source" "$2"
-		[[ ,$options, != *,ro,* ]] || mount -o remount,bind,ro "$2"
-		return
-	fi
-	own_mount "$PYTHON" -c '
-import ctypes, os, sys
-options, target = sys.argv[1].split(","), os.path.abspath(sys.argv[2])
-lower = next(o for o in options if o.startswith("lowerdir="))[9:].split(":")
-if len(lower) > 1:
-    common = os.path.dirname(os.path.commonprefix(lower))
-    os.chdir(common)
-    lower = [name[len(common) + 1:] for name in lower]
-data = ",".join(o for o in options if not o.startswith("lowerdir=")) + ",lowerdir=" + ":".join(lower)
-data = data.encode()
-assert len(data) < 4096, len(data)
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.mount(b"overlay", target.encode(), b"overlay", 0, data):
-    sys.exit(f"mount: {os.strerror(ctypes.get_errno())}: {data}")' "$options" "$2"
-}
 # layer KEY PARENT NAME SCRIPT: prepare, mount, run in it, unmount, commit.
 layer() {
 	local told
