@@ -21,8 +21,8 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 	golang-github-containerd-containerd-dev libgrpc-dev libprotobuf-c-dev libprotobuf-dev protobuf-c-compiler
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
-	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
-	mandoc podman procps python3 skopeo strace umoci util-linux xfsprogs xz-utils zsh zstd
+	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
+	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace umoci util-linux xfsprogs xz-utils zsh zstd
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
