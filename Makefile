@@ -102,7 +102,7 @@ $(BUILD)/snapdrv: $(CLI_OBJECTS) $(BUILD)/libsnapdrv.a
 # containerd's services: its .proto files from Debian's package, as C of protobuf-c in wire/pb/.
 PROTO_DIR ?= /usr/share/gocode/src/github.com/containerd/containerd/api
 PROTO_SOURCES := services/snapshots/v1/snapshots services/diff/v1/diff services/content/v1/content \
-	types/mount types/descriptor
+	services/namespaces/v1/namespace types/mount types/descriptor
 PROTO_WELL_KNOWN := any empty field_mask timestamp
 PB := $(BUILD)/gen/wire/pb
 PB_SOURCES := $(notdir $(PROTO_SOURCES:=.pb-c.c)) $(PROTO_WELL_KNOWN:%=google/protobuf/%.pb-c.c)

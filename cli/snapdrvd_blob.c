@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "wire/pb/content.pb-c.h"
+#include "wire/pb/namespace.pb-c.h"
 #include "wire/rpc_client.h"
 
-#define SERVICE "/containerd.services.content.v1.Content/"
+#define CONTENT "/containerd.services.content.v1.Content/"
 #define NAMESPACE "containerd-namespace" /* of the caller: blobs are in one */
 #define WRITE_SIZE (1 << 20)		 /* bytes for one message */
 #define SHA256_DIGITS 64
@@ -23,10 +24,12 @@ typedef Containerd__Services__Content__V1__ReadContentResponse ReadResponse;
 typedef Containerd__Services__Content__V1__WriteContentRequest WriteRequest;
 typedef Containerd__Services__Content__V1__WriteContentResponse WriteResponse;
 typedef Containerd__Services__Content__V1__WriteContentRequest__LabelsEntry LabelsEntry;
+typedef Containerd__Services__Namespaces__V1__ListNamespacesResponse NamespaceList;
 
 struct blob {
 	const struct rpc_call *call; /* for whose sake it is */
-	int fd;			     /* or -1, when it comes through the service */
+	const struct settings *settings;
+	int fd; /* or -1, when it comes through the service */
 	struct rpc_client *client;
 	struct rpc_stream *stream;
 	struct bytes message; /* that was received last */
@@ -61,16 +64,18 @@ static int open_file(const struct settings *settings, const char *digits)
 	return fd;
 }
 
-static int open_stream(const struct turn *turn, const char *method, struct blob *blob,
+/* @namespace: or NULL. A call that there was is over. */
+static int open_stream(struct blob *blob, const char *method, const char *namespace,
 		       struct snapdrv_error *err)
 {
-	char *namespace = rpc_metadata(turn->call, NAMESPACE);
 	const struct rpc_pair pair = {NAMESPACE, namespace};
 
-	blob->client = rpc_client_new(turn->daemon->settings.containerd, err);
+	rpc_stream_close(blob->stream);
+	blob->stream = NULL;
+	if (!blob->client)
+		blob->client = rpc_client_new(blob->settings->containerd, err);
 	if (blob->client)
 		blob->stream = rpc_stream_open(blob->client, method, &pair, !!namespace, err);
-	free(namespace);
 	return blob->stream ? 0 : -EIO;
 }
 
@@ -98,39 +103,9 @@ static struct blob *blob_new(const struct turn *turn, struct snapdrv_error *err)
 		return NULL;
 	}
 	blob->call = turn->call;
+	blob->settings = &turn->daemon->settings;
 	blob->fd = -1;
 	return blob;
-}
-
-int blob_open(const struct turn *turn, const char *digest, struct blob **ret_blob,
-	      struct snapdrv_error *err)
-{
-	ReadRequest request = CONTAINERD__SERVICES__CONTENT__V1__READ_CONTENT_REQUEST__INIT;
-	const char *digits = find_digits(digest);
-	struct blob *blob;
-	int ret = 0;
-
-	if (!digits)
-		return daemon_fail(err, SNAPDRV_USAGE, EINVAL, "'%.100s': not a SHA-256 digest",
-				   digest);
-	blob = blob_new(turn, err);
-	if (!blob)
-		return -ENOMEM;
-	blob->fd = open_file(&turn->daemon->settings, digits);
-	if (blob->fd < 0) {
-		request.digest = (char *)digest;
-		ret = open_stream(turn, SERVICE "Read", blob, err);
-		if (!ret)
-			ret = send_message(blob, &request.base, err);
-		if (!ret)
-			ret = rpc_stream_send_end(blob->stream, err);
-	}
-	if (ret) {
-		blob_close(blob);
-		return ret;
-	}
-	*ret_blob = blob;
-	return 0;
 }
 
 static int keep_failure(struct blob *blob, int ret)
@@ -182,6 +157,97 @@ static ssize_t read_stream(struct blob *blob, void *data, size_t size)
 	return (ssize_t)size;
 }
 
+/* A message, and no more of them. */
+static int send_last(struct blob *blob, const ProtobufCMessage *message, struct snapdrv_error *err)
+{
+	int ret = send_message(blob, message, err);
+
+	return ret ? ret : rpc_stream_send_end(blob->stream, err);
+}
+
+/* Ask for it in one namespace, until the first bytes are there. */
+static int start_read(struct blob *blob, const char *namespace, const char *digest,
+		      struct snapdrv_error *err)
+{
+	ReadRequest request = CONTAINERD__SERVICES__CONTENT__V1__READ_CONTENT_REQUEST__INIT;
+	int ret = open_stream(blob, CONTENT "Read", namespace, err);
+
+	request.digest = (char *)digest;
+	if (!ret)
+		ret = send_last(blob, &request.base, err);
+	if (ret)
+		return ret;
+	ret = next_response(blob);
+	if (ret < 0 && err)
+		*err = blob->err;
+	return ret < 0 ? ret : 0;
+}
+
+/* @ret_list: for its free_unpacked(). */
+static int list_namespaces(struct blob *blob, NamespaceList **ret_list, struct snapdrv_error *err)
+{
+	Containerd__Services__Namespaces__V1__ListNamespacesRequest request =
+		CONTAINERD__SERVICES__NAMESPACES__V1__LIST_NAMESPACES_REQUEST__INIT;
+	int ret =
+		open_stream(blob, "/containerd.services.namespaces.v1.Namespaces/List", NULL, err);
+
+	if (!ret)
+		ret = send_last(blob, &request.base, err);
+	if (!ret)
+		ret = rpc_stream_receive(blob->stream, &blob->message, err);
+	if (ret < 0)
+		return ret;
+	*ret_list = containerd__services__namespaces__v1__list_namespaces_response__unpack(
+		NULL, blob->message.size, (const uint8_t *)blob->message.data);
+	return *ret_list
+		       ? 0
+		       : daemon_fail(err, SNAPDRV_FAILED, EPROTO, "containerd: malformed message");
+}
+
+/* containerd 1.7 does not tell its differs in which namespace they are called. */
+static int read_anywhere(struct blob *blob, const char *digest, struct snapdrv_error *err)
+{
+	NamespaceList *list;
+	int ret = list_namespaces(blob, &list, err);
+
+	if (ret)
+		return ret;
+	ret = daemon_fail(err, SNAPDRV_MISSING, ENOENT, "blob %s: not found", digest);
+	for (size_t i = 0; i < list->n_namespaces && ret == -ENOENT; i++)
+		ret = start_read(blob, list->namespaces[i]->name, digest, err);
+	containerd__services__namespaces__v1__list_namespaces_response__free_unpacked(list, NULL);
+	return ret;
+}
+
+int blob_open(const struct turn *turn, const char *digest, struct blob **ret_blob,
+	      struct snapdrv_error *err)
+{
+	const char *digits = find_digits(digest);
+	char *namespace = NULL;
+	struct blob *blob;
+	int ret = 0;
+
+	if (!digits)
+		return daemon_fail(err, SNAPDRV_USAGE, EINVAL, "'%.100s': not a SHA-256 digest",
+				   digest);
+	blob = blob_new(turn, err);
+	if (!blob)
+		return -ENOMEM;
+	blob->fd = open_file(blob->settings, digits);
+	if (blob->fd < 0) {
+		namespace = rpc_metadata(turn->call, NAMESPACE);
+		ret = namespace ? start_read(blob, namespace, digest, err)
+				: read_anywhere(blob, digest, err);
+		free(namespace);
+	}
+	if (ret) {
+		blob_close(blob);
+		return ret;
+	}
+	*ret_blob = blob;
+	return 0;
+}
+
 static int check_wanted(struct blob *blob)
 {
 	return rpc_is_cancelled(blob->call) ? daemon_fail(&blob->err, SNAPDRV_FAILED, ECANCELED,
@@ -222,19 +288,26 @@ int blob_create(const struct turn *turn, const char *ref, struct blob **ret_blob
 		struct snapdrv_error *err)
 {
 	WriteRequest request = CONTAINERD__SERVICES__CONTENT__V1__WRITE_CONTENT_REQUEST__INIT;
-	struct blob *blob = blob_new(turn, err);
+	char *namespace = rpc_metadata(turn->call, NAMESPACE);
+	struct blob *blob = namespace ? blob_new(turn, err) : NULL;
 	char made_up[32];
 	uint64_t chance = 0;
 	int ret;
 
-	if (!blob)
+	if (!namespace)
+		return daemon_fail(err, SNAPDRV_FAILED, EOPNOTSUPP,
+				   "the call does not say in which namespace the layer goes");
+	if (!blob) {
+		free(namespace);
 		return -ENOMEM;
+	}
 	if (getrandom(&chance, sizeof(chance), 0) < 0)
 		chance = 0;
 	snprintf(made_up, sizeof(made_up), "snapdrv-%016llx", (unsigned long long)chance);
 	blob->buffer = malloc(WRITE_SIZE);
-	ret = blob->buffer ? open_stream(turn, SERVICE "Write", blob, err)
+	ret = blob->buffer ? open_stream(blob, CONTENT "Write", namespace, err)
 			   : daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	free(namespace);
 	request.ref = *ref ? (char *)ref : made_up;
 	request.action = CONTAINERD__SERVICES__CONTENT__V1__WRITE_ACTION__STAT;
 	if (!ret)

@@ -20,7 +20,10 @@ struct blob;
 int blob_open(const struct turn *turn, const char *digest, struct blob **ret_blob,
 	      struct snapdrv_error *err);
 
-/** blob_create() - a blob, to be written. @ref: what containerd calls it while it is, or "". */
+/**
+ * blob_create() - a blob, to be written. @ref: what containerd calls it while it is, or "".
+ * Return: 0, or a negative errno value; EOPNOTSUPP when the call does not name a namespace.
+ */
 int blob_create(const struct turn *turn, const char *ref, struct blob **ret_blob,
 		struct snapdrv_error *err);
 

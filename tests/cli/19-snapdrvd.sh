@@ -4,15 +4,6 @@
 # client that is wrong or hostile gets; sockets, signals, metrics.
 . "$(dirname "$0")/../lib.sh"
 . "$TOOLS/containerd.sh"
-PROTO=$(dirname "$SNAPDRVD")/gen/wire/pb/proto
-
-# client SCRIPT [ARGUMENT...]: a Python program from stdin that has `c`, a client of $CASE/d.sock, and `fails`.
-client() {
-	{
-		echo 'import sys; from rpc import *; c = Client(sys.argv[1], sys.argv[2])'
-		cat
-	} | PYTHONPATH=$TOOLS TMPDIR=$CASE /usr/bin/python3 - "$CASE/d.sock" "$PROTO" "$@" || fail_ "the client failed"
-}
 
 graph() {
 	daemons

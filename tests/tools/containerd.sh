@@ -6,27 +6,37 @@
 #
 #	daemon_start [OPTION...]	snapdrvd over $ROOT on $CASE/d.sock; its log is $CASE/d.log
 #	daemon_stop [SIGNAL]		end it, and wait
-#	containerd_start old|new	Debian 12's or Debian 13's; the first argument for ctr() from then on
+#	[CRI=1] containerd_start old|new	Debian 12's or Debian 13's, with the CRI plugin if so asked
 #	containerd_stop [SIGNAL]
 #	ctr ...				its client
 
 SNAPDRVD=${SNAPDRVD:-$(dirname "$SNAPDRV")/snapdrvd}
+PROTO=$(dirname "$SNAPDRVD")/gen/wire/pb/proto
 
-# Programs of containerd keep sockets here whatever they are told.
-mkdir -p /run/containerd
-mount -t tmpfs none /run/containerd || exit 1
+
+# runc and programs of containerd keep things here whatever they are told.
+
+mount -t tmpfs none /run || exit 1
 
 daemons() {
 	trap 'daemons_end; kill -9 $(jobs -p) 2>/dev/null || :' EXIT
 }
 
 daemons_end() {
-	local pid
+	local pid dir
+	for dir in /run/containerd/runc/*/*/; do
+		[ ! -d "$dir" ] || runc --root "$(dirname "$dir")" delete --force "$(basename "$dir")" || :
+	done
 	for pid in $(pgrep -f "containerd-shim.* -address $CASE/"); do
 		kill -9 "$pid"
 	done
 	[ ! -f "$CASE/c.pid" ] || kill -9 "$(cat "$CASE/c.pid")" 2>/dev/null || :
 	[ ! -f "$CASE/d.pid" ] || kill -9 "$(cat "$CASE/d.pid")" 2>/dev/null || :
+	# What containerd had mounted for a container that a failed case left.
+	read_mounts "$CASE/c/state"
+	for dir in "${MOUNTS[@]}"; do
+		umount -l "$dir"
+	done
 }
 
 daemon_start() {
@@ -61,7 +71,7 @@ containerd_start() {
 		version = 2
 		root = "$CASE/c/root"
 		state = "$CASE/c/state"
-		disabled_plugins = ["io.containerd.grpc.v1.cri"]
+		$([ -n "${CRI:-}" ] || echo 'disabled_plugins = ["io.containerd.grpc.v1.cri"]')
 		[grpc]
 		  address = "$CASE/c.sock"
 		[ttrpc]
@@ -71,6 +81,11 @@ containerd_start() {
 		[proxy_plugins.snapdrv]
 		  type = "snapshot"
 		  address = "$CASE/d.sock"
+	END
+	[ -z "${CRI:-}" ] || cat >>"$CASE/c.toml" <<-END
+		[plugins."io.containerd.grpc.v1.cri".containerd]
+		  snapshotter = "snapdrv"
+		  disable_snapshot_annotations = false
 	END
 	# A differ as a proxy plugin: containerd 1.7.
 	[ "$1" = old ] || cat >>"$CASE/c.toml" <<-END
@@ -96,4 +111,12 @@ ctr() {
 counted() {
 	curl -s --unix-socket "$CASE/m.sock" http://localhost/metrics | awk -v name="$1" \
 		'index($0, name) == 1 { sum += $NF } END { print sum + 0 }'
+}
+
+# client SCRIPT [ARGUMENT...]: a Python program from stdin that has `c`, a client of $CASE/d.sock, and `fails`.
+client() {
+	{
+		echo 'import sys; from rpc import *; c = Client(sys.argv[1], sys.argv[2])'
+		cat
+	} | PYTHONPATH=$TOOLS TMPDIR=$CASE /usr/bin/python3 - "$CASE/d.sock" "$PROTO" "$@" || fail_ "the client failed"
 }
