@@ -9,8 +9,8 @@
 #   make lint         format, includes between rooms, forbidden calls, cppcheck, clang-tidy
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
 #   make check-tsan   many threads at one store under ThreadSanitizer, on every driver
-#   make install      PREFIX=/usr/local, DESTDIR; BINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
-#                     BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
+#   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
+#                     UNITDIR, BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
 #   make uninstall    with the same settings
 #   make deps         install what is missing from Debian's packages; quick when all is there
 #   make clean
@@ -22,16 +22,18 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
 	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
-	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace umoci util-linux xfsprogs xz-utils zsh zstd
+	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -138,7 +140,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
 $(BUILD)/doc: $(DOC_OBJECTS) $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJECTS)) $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(PROGRAM_LIBS) -o $@
 
-PAGES := $(patsubst cli/doc/%.1.in,$(BUILD)/man/man1/%.1,$(wildcard cli/doc/*.1.in))
+PAGES := $(patsubst cli/doc/%.1.in,$(BUILD)/man/man1/%.1,$(wildcard cli/doc/*.1.in)) \
+	$(patsubst cli/doc/%.8.in,$(BUILD)/man/man8/%.8,$(wildcard cli/doc/*.8.in))
 COMPLETIONS := $(addprefix $(BUILD)/completions/snapdrv.,bash zsh fish)
 
 docs: $(PAGES) $(COMPLETIONS) $(BUILD)/man/man3/.made
@@ -148,6 +151,10 @@ $(BUILD)/man/exit-status: cli/doc/header.awk driver/snapdrv.h
 	@awk -v codes=1 -f $^ >$@.new && mv $@.new $@
 
 $(BUILD)/man/man1/%.1: cli/doc/%.1.in $(BUILD)/doc $(BUILD)/man/exit-status
+	@mkdir -p $(@D)
+	$(call say,DOC)$(BUILD)/doc $< $(BUILD)/man/exit-status >$@.new && mv $@.new $@
+
+$(BUILD)/man/man8/%.8: cli/doc/%.8.in $(BUILD)/doc $(BUILD)/man/exit-status
 	@mkdir -p $(@D)
 	$(call say,DOC)$(BUILD)/doc $< $(BUILD)/man/exit-status >$@.new && mv $@.new $@
 
@@ -222,20 +229,23 @@ check-tsan: test-deps
 
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled
-	sed -e 's|@BINDIR@|$(BINDIR)|g; s|@LIBDIR@|$(LIBDIR)|g' \
+	sed -e 's|@BINDIR@|$(BINDIR)|g; s|@SBINDIR@|$(SBINDIR)|g; s|@LIBDIR@|$(LIBDIR)|g' \
 		-e 's|@PREFIX@|$(PREFIX)|g; s|@INCLUDEDIR@|$(INCLUDEDIR)|g; s|@VERSION@|$(VERSION)|g' \
 		-e 's|@LIBS@|$(LDLIBS)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)
 endef
 
 install: all
 	install -D -m 755 $(BUILD)/snapdrv $(DESTDIR)$(BINDIR)/snapdrv
+	install -D -m 755 $(BUILD)/snapdrvd $(DESTDIR)$(SBINDIR)/snapdrvd
 	install -D -m 644 $(BUILD)/libsnapdrv.so $(DESTDIR)$(LIBDIR)/libsnapdrv.so.$(VERSION)
 	ln -sf libsnapdrv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsnapdrv.so
 	install -D -m 644 $(BUILD)/public/libsnapdrv.a $(DESTDIR)$(LIBDIR)/libsnapdrv.a
 	install -D -m 644 driver/snapdrv.h $(DESTDIR)$(INCLUDEDIR)/snapdrv.h
 	$(call install_filled,driver/libsnapdrv.pc.in,$(PKGCONFIGDIR)/libsnapdrv.pc)
-	for section in 1 3; do \
+	$(call install_filled,cli/snapdrvd.service.in,$(UNITDIR)/snapdrvd.service)
+	$(call install_filled,cli/snapdrvd.socket.in,$(UNITDIR)/snapdrvd.socket)
+	for section in 1 3 8; do \
 		install -d $(DESTDIR)$(MANDIR)/man$$section && \
 		install -m 644 $(BUILD)/man/man$$section/*.$$section $(DESTDIR)$(MANDIR)/man$$section || exit; \
 	done
@@ -244,11 +254,12 @@ install: all
 	install -D -m 644 $(BUILD)/completions/snapdrv.fish $(DESTDIR)$(FISHDIR)/snapdrv.fish
 
 uninstall: docs
-	rm -f $(DESTDIR)$(BINDIR)/snapdrv $(DESTDIR)$(INCLUDEDIR)/snapdrv.h
+	rm -f $(DESTDIR)$(BINDIR)/snapdrv $(DESTDIR)$(SBINDIR)/snapdrvd $(DESTDIR)$(INCLUDEDIR)/snapdrv.h
 	rm -f $(DESTDIR)$(LIBDIR)/libsnapdrv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) \
 		$(DESTDIR)$(LIBDIR)/libsnapdrv.so $(DESTDIR)$(LIBDIR)/libsnapdrv.a
 	rm -f $(DESTDIR)$(PKGCONFIGDIR)/libsnapdrv.pc
-	cd $(BUILD)/man && for page in man1/*.1 man3/*.3; do rm -f "$(DESTDIR)$(MANDIR)/$$page"; done
+	rm -f $(DESTDIR)$(UNITDIR)/snapdrvd.service $(DESTDIR)$(UNITDIR)/snapdrvd.socket
+	cd $(BUILD)/man && for page in man1/*.1 man3/*.3 man8/*.8; do rm -f "$(DESTDIR)$(MANDIR)/$$page"; done
 	rm -f $(DESTDIR)$(BASHDIR)/snapdrv $(DESTDIR)$(ZSHDIR)/_snapdrv $(DESTDIR)$(FISHDIR)/snapdrv.fish
 
 clean:

@@ -146,6 +146,8 @@ int doc_man(const char *name, const struct command *command, const char *exit_st
 {
 	if (!strcmp(name, "TITLE"))
 		put_title("snapdrv", 1);
+	else if (!strcmp(name, "DAEMON_TITLE"))
+		put_title("snapdrvd", 8);
 	else if (!strcmp(name, "HEAD") && command)
 		put_head(command);
 	else if (!strcmp(name, "OPTIONS") && command)

@@ -35,10 +35,11 @@ places() {
 	{
 		printf '%s\n' /usr/local/bin/snapdrv /usr/local/include/snapdrv.h /usr/local/lib/libsnapdrv.a \
 			/usr/local/lib/libsnapdrv.so /usr/local/lib/libsnapdrv.so.0 "/usr/local/lib/libsnapdrv.so.$version" \
-			/usr/local/lib/pkgconfig/libsnapdrv.pc \
+			/usr/local/lib/pkgconfig/libsnapdrv.pc /usr/local/lib/systemd/system/snapdrvd.{service,socket} \
 			/usr/local/share/bash-completion/completions/snapdrv /usr/local/share/zsh/site-functions/_snapdrv \
 			/usr/local/share/fish/vendor_completions.d/snapdrv.fish \
-			/usr/local/share/man/man{1/snapdrv.1,3/libsnapdrv.3}
+			/usr/local/share/man/man{1/snapdrv.1,8/snapdrvd.8,3/libsnapdrv.3}
+		echo /usr/local/sbin/snapdrvd
 		"$SNAPDRV" help | sed -n '/^Options:/q; s|^  \([a-z]\+\) .*|/usr/local/share/man/man1/snapdrv-\1.1|p'
 		functions | sed 's|.*|/usr/local/share/man/man3/&.3|'
 	} | sort >wanted
@@ -49,11 +50,12 @@ places() {
 case_ "everything is installed, with a page for each command and each function, and nothing else" places
 
 settings() {
-	local where=(DESTDIR="$CASE/d" PREFIX=/usr LIBDIR=/usr/lib/machine MANDIR=/pages)
+	local where=(DESTDIR="$CASE/d" PREFIX=/usr LIBDIR=/usr/lib/machine UNITDIR=/units MANDIR=/pages)
 	install_ install "${where[@]}" >/dev/null
-	[ -f d/usr/lib/machine/libsnapdrv.so.0 ] && [ -f d/pages/man1/snapdrv.1 ]
+	[ -f d/usr/lib/machine/libsnapdrv.so.0 ] && [ -f d/units/snapdrvd.socket ] && [ -f d/pages/man8/snapdrvd.8 ]
 	grep -qx 'libdir=/usr/lib/machine' d/usr/lib/machine/pkgconfig/libsnapdrv.pc
-	same "" "$(grep -r "$CASE" d/usr/lib/machine/pkgconfig d/usr/share)"
+	grep -q '^ExecStart=/usr/sbin/snapdrvd --address ' d/units/snapdrvd.service
+	same "" "$(grep -r "$CASE" d/usr/lib/machine/pkgconfig d/units d/usr/share)"
 	touch d/usr/bin/other
 	install_ uninstall "${where[@]}" >/dev/null
 	same /usr/bin/other "$(files_of d)"
@@ -168,9 +170,66 @@ case_ "each function has a page that shows its declaration, and libsnapdrv(3) na
 
 found_by_man() {
 	same "$SHARE/man/man1/snapdrv-load.1" "$(MANPATH=$SHARE/man man -w snapdrv-load)"
-	MANPATH=$SHARE/man MANPAGER=cat man snapdrv_export_fd 2>&1 | col -b | grep snapdrv_export_fd >said
+	MANPATH=$SHARE/man MANPAGER=cat man snapdrv_export_fd 2>&1 | col -b | grep -q snapdrv_export_fd
 }
 case_ "man finds them, also the page of a function that shares one" found_by_man
+
+daemon_page() {
+	"$BUILT/snapdrvd" --help | option_names | grep -vx -e --help -e --version | sort >wanted
+	[ -s wanted ]
+	mandoc -Tascii "$SHARE/man/man8/snapdrvd.8" | col -b | sed -n '/^OPTIONS/,/^EXIT/p' | grep -E '^       -' |
+		option_names | sort | diff wanted -
+}
+case_ "snapdrvd(8) has the options that snapdrvd has" daemon_page
+
+# ---- units ------------------------------------------------------------------------------------
+
+UNITS=$HERE/usr/local/lib/systemd/system
+units() {
+	install_ install DESTDIR="$CASE/d" PREFIX=/mnt >/dev/null
+	# It looks for the program, and works in /tmp, which may be read-only here.
+	unshare --mount sh -c 'mount --bind d/mnt /mnt && cd / && mount -t tmpfs none /tmp && exec "$@"' sh \
+		systemd-analyze verify --man=no /mnt/lib/systemd/system/snapdrvd.s{ervice,ocket} >said 2>&1 ||
+		fail_ "$(cat said)"
+	same "" "$(grep -F snapdrvd said)"
+	grep -qx Type=notify "$UNITS/snapdrvd.service"
+	grep -qx SocketMode=0600 "$UNITS/snapdrvd.socket"
+	same "$(sed -n 's/^ListenStream=//p' "$UNITS/snapdrvd.socket")" \
+		"$(sed -n 's/^ExecStart=.*--address \([^ ]*\).*/\1/p' "$UNITS/snapdrvd.service")"
+	# These would hide the machine's mounts from it, or its mounts from the machine.
+	! grep -nE '^(Private(Tmp|Devices|Mounts|Users)|Protect(System|Home|Kernel\w+|Proc|ControlGroups)|(ReadOnly|ReadWrite|Inaccessible|Bind)\w*Paths|RootDirectory|DynamicUser|MountFlags|TemporaryFileSystem)=' \
+		"$UNITS/snapdrvd.service"
+}
+case_ "systemd takes the units, the socket is the same in both, and nothing unshares mounts" units
+
+# What the service may do is enough for all that the library does.
+capabilities() {
+	local kept
+	kept=$(sed -n 's/^CapabilityBoundingSet=//p' "$UNITS/snapdrvd.service" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+	confined() {
+		setpriv --bounding-set "-all,$kept" --inh-caps -all --no-new-privs "$SNAPDRV" --root "$ROOT" "$@"
+	}
+	layout layout <<'END'
+import sys
+attributes = file("bin/tool", "x" * 100, mode=0o4755, uid=7, gid=8, xattrs={"security.capability":
+    b"\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "trusted.note": b"n", "user.note": b"u"})
+node = entry("dev/null", type=CHAR, dev=(1, 3))
+lower = Layer([directory("bin"), directory("dev"), directory("lib", uid=1), file("lib/old", "o"), attributes, node])
+Layout(Image([lower, Layer([whiteout("lib/old")])], names="x:1")).write_dir(sys.argv[1])
+END
+	expect_exit 0 confined load layout
+	expect_exit 0 confined create --name a x:1
+	same 7:8:4755 "$(stat -c %u:%g:%a "$OUT/bin/tool")"
+	echo new >"$OUT/lib/new"
+	expect_exit 0 confined create --name b --userns 100000:100000:65536 x:1
+	expect_exit 0 confined diff a
+	expect_exit 0 confined commit a y:1
+	expect_exit 0 confined umount a b
+	expect_exit 0 confined rm a b
+	expect_exit 0 confined rmi --all
+	expect_exit 0 confined gc
+}
+case_ "with the capabilities of the service the whole library works" capabilities
 
 # ---- completions ------------------------------------------------------------------------------
 

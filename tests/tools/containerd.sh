@@ -67,8 +67,14 @@ containerd_start() {
 	new) CONTAINERD=$("$TOOLS/newcontainerd") || fail_ "no containerd of Debian 13" ;;
 	esac
 	mkdir -p "$CASE/c"
-	cat >"$CASE/c.toml" <<-END
-		version = 2
+	# The README's configuration; before containerd 1.7 there were no differs in it.
+	sed -n '/^```toml$/,/^```$/{ /^```/d; p; }; /^## The house/q' "$TOP/README.md" |
+		sed "s|/run/snapdrv/snapdrvd.sock|$CASE/d.sock|" |
+		awk -v version="$1" -v cri="${CRI:-}" '
+			/^#/ { next }
+			/^\[/ { leave = (version == "old" && /diff/) || (!cri && /cri/) }
+			!leave' >"$CASE/c.toml"
+	sed -i "/^version/r /dev/stdin" "$CASE/c.toml" <<-END
 		root = "$CASE/c/root"
 		state = "$CASE/c/state"
 		$([ -n "${CRI:-}" ] || echo 'disabled_plugins = ["io.containerd.grpc.v1.cri"]')
@@ -78,22 +84,6 @@ containerd_start() {
 		  address = "$CASE/c.sock.ttrpc"
 		[plugins."io.containerd.internal.v1.opt"]
 		  path = "$CASE/c/opt"
-		[proxy_plugins.snapdrv]
-		  type = "snapshot"
-		  address = "$CASE/d.sock"
-	END
-	[ -z "${CRI:-}" ] || cat >>"$CASE/c.toml" <<-END
-		[plugins."io.containerd.grpc.v1.cri".containerd]
-		  snapshotter = "snapdrv"
-		  disable_snapshot_annotations = false
-	END
-	# A differ as a proxy plugin: containerd 1.7.
-	[ "$1" = old ] || cat >>"$CASE/c.toml" <<-END
-		[proxy_plugins.snapdrv-diff]
-		  type = "diff"
-		  address = "$CASE/d.sock"
-		[plugins."io.containerd.service.v1.diff-service"]
-		  default = ["snapdrv-diff", "walking"]
 	END
 	PATH=$CONTAINERD:$PATH "$CONTAINERD/containerd" -c "$CASE/c.toml" >>"$CASE/c.log" 2>&1 &
 	echo $! >"$CASE/c.pid"
