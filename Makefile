@@ -212,6 +212,7 @@ bench: bench-deps
 	@tests/bench/bench.py --snapdrv $(BUILD)/snapdrv $(BENCH_ARGS)
 
 lint: test-deps
+	@$(MAKE) --no-print-directory $(PB)/.made
 	@tests/lint.sh
 
 check-asan: test-deps

@@ -66,7 +66,7 @@ static int serve_apply(struct turn *turn, const void *message, struct snapdrv_er
 	const ApplyRequest *request = message;
 	ApplyResponse response = CONTAINERD__SERVICES__DIFF__V1__APPLY_RESPONSE__INIT;
 	Descriptor descriptor = CONTAINERD__TYPES__DESCRIPTOR__INIT;
-	struct snapdrv_applied applied;
+	struct snapdrv_applied applied = {0};
 	int ret;
 
 	if (!request->diff)
@@ -169,8 +169,8 @@ static int serve_diff(struct turn *turn, const void *message, struct snapdrv_err
 {
 	const DiffRequest *request = message;
 	const struct layer_type *type = find_type(request->media_type, err);
-	struct snapdrv_applied applied;
-	struct blob *blob;
+	struct snapdrv_applied applied = {0};
+	struct blob *blob = NULL;
 	int ret;
 
 	if (!type)

@@ -125,11 +125,11 @@ static int read_field(struct reader *reader, struct term *term)
 	int ret = read_part(reader, &term->field);
 
 	while (!ret && *reader->at == '.') {
-		char *part;
+		char *part = NULL;
 
 		reader->at++;
 		ret = read_part(reader, &part);
-		if (!ret && add_part(term, part))
+		if (part && add_part(term, part))
 			ret = daemon_fail(reader->err, SNAPDRV_FAILED, ENOMEM, "out of memory");
 	}
 	return ret;
@@ -175,9 +175,12 @@ int filter_parse(const char *text, struct filter **ret_filter, struct snapdrv_er
 {
 	struct reader reader = {text, text, err};
 	struct filter *filter = calloc(1, sizeof(*filter));
-	struct term **last = filter ? &filter->terms : NULL;
-	int ret = filter ? 0 : daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	struct term **last;
+	int ret = 0;
 
+	if (!filter)
+		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	last = &filter->terms;
 	while (!ret && *reader.at) {
 		*last = calloc(1, sizeof(**last));
 		ret = *last ? read_term(&reader, *last)

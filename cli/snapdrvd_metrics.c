@@ -268,6 +268,7 @@ static void *answer_all(void *arg)
 			return NULL;
 		if (polls[0].revents)
 			return NULL;
+		/* cppcheck-suppress nullPointer ; accept4(2) takes two NULLs */
 		fd = accept4(metrics->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0) {
 			answer(metrics, fd);

@@ -66,36 +66,37 @@ const struct rpc_method *service_methods(void)
 	return table;
 }
 
-void mounts_pack_free(Containerd__Types__Mount **mounts, size_t count)
+void mounts_pack_free(Containerd__Types__Mount **mounts)
 {
-	for (size_t i = 0; mounts && i < count; i++)
-		free(mounts[i]);
+	if (mounts)
+		free(mounts[0]);
 	free(mounts);
 }
 
 Containerd__Types__Mount **mounts_pack(const struct snapdrv_mounts *mounts,
 				       struct snapdrv_error *err)
 {
-	Containerd__Types__Mount **messages = calloc(mounts->count + 1, sizeof(*messages));
+	Containerd__Types__Mount **list = calloc(mounts->count + 1, sizeof(*list));
+	Containerd__Types__Mount *messages = calloc(mounts->count + 1, sizeof(*messages));
 
-	for (size_t i = 0; messages && i < mounts->count; i++) {
+	if (!list || !messages) {
+		free(list);
+		free(messages);
+		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return NULL;
+	}
+	list[0] = messages;
+	for (size_t i = 0; i < mounts->count; i++) {
 		const struct snapdrv_mount *mount = &mounts->mounts[i];
 
-		messages[i] = malloc(sizeof(*messages[i]));
-		if (!messages[i]) {
-			mounts_pack_free(messages, i);
-			messages = NULL;
-			break;
-		}
-		containerd__types__mount__init(messages[i]);
-		messages[i]->type = mount->type;
-		messages[i]->source = mount->source;
-		messages[i]->options = mount->options;
-		messages[i]->n_options = mount->n_options;
+		list[i] = &messages[i];
+		containerd__types__mount__init(list[i]);
+		list[i]->type = mount->type;
+		list[i]->source = mount->source;
+		list[i]->options = mount->options;
+		list[i]->n_options = mount->n_options;
 	}
-	if (!messages)
-		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
-	return messages;
+	return list;
 }
 
 int mounts_read(Containerd__Types__Mount **messages, size_t count,

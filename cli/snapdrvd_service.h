@@ -38,10 +38,10 @@ extern const struct service_method diff_methods[];
 /** turn_reply() - send a message. */
 int turn_reply(struct turn *turn, const ProtobufCMessage *message, struct snapdrv_error *err);
 
-/** mounts_pack() - mounts as messages. Return: for mounts_pack_free(), or NULL with @err filled. */
+/** mounts_pack() - mounts as messages, whose texts they keep. Return: for mounts_pack_free(), or NULL with @err filled. */
 Containerd__Types__Mount **mounts_pack(const struct snapdrv_mounts *mounts,
 				       struct snapdrv_error *err);
-void mounts_pack_free(Containerd__Types__Mount **mounts, size_t count);
+void mounts_pack_free(Containerd__Types__Mount **mounts);
 
 /** mounts_read() - messages as mounts. @ret_mounts: for free(3) of its .mounts; its texts are the messages'. */
 int mounts_read(Containerd__Types__Mount **messages, size_t count,

@@ -128,7 +128,7 @@ static int reply_mounts(struct turn *turn, struct snapdrv_mounts *mounts, struct
 	response.n_mounts = mounts->count;
 	if (response.mounts)
 		ret = turn_reply(turn, &response.base, err);
-	mounts_pack_free(response.mounts, mounts->count);
+	mounts_pack_free(response.mounts);
 	snapdrv_mounts_done(mounts);
 	return ret;
 }
@@ -269,7 +269,7 @@ static int serve_update(struct turn *turn, const void *message, struct snapdrv_e
 	MESSAGE(UpdateSnapshotResponse)
 	response = CONTAINERD__SERVICES__SNAPSHOTS__V1__UPDATE_SNAPSHOT_RESPONSE__INIT;
 	struct snapdrv_snapshot snapshot;
-	struct snapdrv_label *labels;
+	struct snapdrv_label *labels = NULL;
 	struct packed_info packed;
 	size_t count = 0;
 	int replace = 0, ret;

@@ -48,34 +48,43 @@ static int find_handed(const char *name)
 	return -1;
 }
 
-static int listen_at(const char *path, struct snapdrv_error *err)
+/* Return: 0, or a negative errno value; EADDRINUSE when somebody answers there. */
+static int bind_socket(int fd, const char *path)
 {
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
 	socklen_t size;
 	mode_t mask;
-	int ret = set_address(path, &address, &size), listening;
+	int ret = set_address(path, &address, &size);
 
 	if (ret)
-		return daemon_fail(err, SNAPDRV_USAGE, -ret, "socket %s: %s", path, strerror(-ret));
+		return ret;
+	if (!connect(fd, (struct sockaddr *)&address, size))
+		return -EADDRINUSE;
 	/* What nobody answers at was left by one that was killed. */
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, size))
-		return daemon_fail(err, SNAPDRV_BUSY, EADDRINUSE,
-				   "socket %s: another process answers there", path);
 	if (errno == ECONNREFUSED)
 		unlink(path);
 	mask = umask(0177);
-	ret = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, size);
+	ret = bind(fd, (struct sockaddr *)&address, size);
 	ret = ret ? -errno : 0;
 	umask(mask);
-	if (!ret && listen(fd, SOMAXCONN))
-		ret = -errno;
 	if (ret)
-		return daemon_fail(err, SNAPDRV_FAILED, -ret, "socket %s: %s", path,
-				   strerror(-ret));
-	listening = fd;
-	fd = -1;
-	return listening;
+		return ret;
+	return listen(fd, SOMAXCONN) ? -errno : 0;
+}
+
+static int listen_at(const char *path, struct snapdrv_error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int ret = fd < 0 ? -errno : bind_socket(fd, path);
+
+	if (!ret)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	if (ret == -EADDRINUSE)
+		return daemon_fail(err, SNAPDRV_BUSY, EADDRINUSE,
+				   "socket %s: another process answers there", path);
+	return daemon_fail(err, SNAPDRV_FAILED, -ret, "socket %s: %s", path, strerror(-ret));
 }
 
 int sockets_find(const char *name, const char *path, int *ret_is_made, struct snapdrv_error *err)
