@@ -245,7 +245,7 @@ TIDY+=',-clang-analyzer-unix.Malloc,-clang-analyzer-unix.MallocSizeof,-clang-ana
 # One file; what passed once, with the same headers and checks, passes without a run.
 tidy_one() {
 	local flags stamp
-	flags="-std=gnu17 -D_GNU_SOURCE -Idriver -I$TOP/build/gen $PKG_FLAGS"
+	flags="-std=gnu17 -D_GNU_SOURCE -Idriver -Ibuild/gen $PKG_FLAGS"
 	case $1 in
 	driver/base/error.c | cli/snapdrvd.c) ;;
 	cli/snapdrvd*) flags+=" -include tests/tools/lint-hints-daemon.h" ;;
