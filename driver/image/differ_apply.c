@@ -42,7 +42,7 @@ static ssize_t read_input(void *context, void *data, size_t size, struct snapdrv
 		       : got;
 }
 
-static int open_tree(void *arg, int *ret_fd, struct snapdrv_error *err)
+static int give_tree(void *arg, int *ret_fd, struct snapdrv_error *err)
 {
 	const struct application *application = arg;
 
@@ -78,7 +78,7 @@ static int unpack(struct application *application, struct snapdrv_error *err)
 	struct unpack_request request = {
 		.input = {.read = read_input, .context = (void *)application->input},
 		.copy_fd = -1,
-		.open_tree = open_tree,
+		.open_tree = give_tree,
 		.open_tree_arg = application,
 		.carries_out = application->tree.carries_out,
 		.lower_fd = application->tree.lower_fd,

@@ -44,7 +44,7 @@ static int node_of(struct graph *graph, const struct mounted *mounted, struct sn
 static int find_node(struct graph *graph, const struct mounted *left, const struct mounted *right,
 		     struct snapshot *ret_node, struct snapdrv_error *err)
 {
-	struct snapshot below;
+	struct snapshot below = {0};
 	int found;
 
 	if (graph->backend.ops->is_layered || right->is_overlay || (left && left->is_overlay))
@@ -136,7 +136,7 @@ int mounted_changes(struct graph *graph, const struct mounted *left, const struc
 		    change_fn *report, void *arg, struct snapdrv_error *err)
 {
 	cleanup_strings struct strings left_dirs = {0};
-	struct snapshot node;
+	struct snapshot node = {0};
 	int found, ret;
 
 	if (right->may_redirect || (left && left->may_redirect))
