@@ -42,7 +42,7 @@ STACK=$WORK/stack
 layout "$STACK" <<'PY' || exit 1
 import sys
 Layout(Image([
-    Layer([directory("d", mode=0o750, uid=7, gid=8, xattrs={"user.d": b"1"}), file("d/x", b"x", mode=0o4755), file("d/y", b"y"),
+    Layer([directory(".", mode=0o751, xattrs={"user.root": b"1"}), directory("d", mode=0o750, uid=7, gid=8, xattrs={"user.d": b"1"}), file("d/x", b"x", mode=0o4755), file("d/y", b"y"),
         directory("o"), file("o/1", b"1"), directory("usr"), directory("usr/lib"), symlink("lib", "usr/lib")]),
     Layer([whiteout("d/x"), file("d/new", b"new"), opaque("o"), file("o/2", b"2")], "zstd"),
     Layer([hardlink("linked", "d/y"), hardlink("d/again", "linked"), file("lib/so", b"so"), directory(".", mode=0o711)], "none"),
