@@ -141,4 +141,4 @@ def sectors_at_random(replay, random):
     return pieces
 
 
-WAYS = [none_of_them, a_part, the_late_ones, sectors_at_random]
+WAYS = [all_of_them, a_part, the_late_ones, sectors_at_random]

@@ -10,6 +10,7 @@ is run by busybox's sh in /job, where the files are; it has bash, GNU's coreutil
 There is no KVM in it (`-accel tcg`), so that it runs in any container.
 """
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -50,19 +51,20 @@ def kernel():
         return top, versions[0]
 
 
+def download(directory):
+    names = re.findall(r"Depends: (linux-image-\S+)", out("apt-cache", "depends", META))
+    return names and not subprocess.run(["apt-get", "download", "-q", names[0]], cwd=directory, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL).returncode
+
+
 def fetch_kernel(top):
-    depends = out("apt-cache", "depends", META)
-    names = re.findall(r"Depends: (linux-image-\S+)", depends)
-    if not names:
-        subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
-        names = re.findall(r"Depends: (linux-image-\S+)", out("apt-cache", "depends", META))
-    if not names:
-        raise VmError(f"there is no package {META}")
     fresh = top + ".new"
     shutil.rmtree(fresh, ignore_errors=True)
     os.makedirs(fresh)
-    subprocess.run(["apt-get", "download", "-q", names[0]], check=True, cwd=fresh, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
+    if not download(fresh):
+        subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
+        if not download(fresh):
+            raise VmError(f"the kernel that {META} depends on cannot be downloaded")
     package = next(name for name in os.listdir(fresh) if name.endswith(".deb"))
     subprocess.run(["dpkg-deb", "-x", package, "."], check=True, cwd=fresh)
     os.unlink(os.path.join(fresh, package))
@@ -150,10 +152,11 @@ class Result:
 
 
 class Guest:
-    def __init__(self, work, snapdrv=None, programs=(), memory=768):
+    def __init__(self, work, snapdrv=None, programs=(), trees=(), memory=768):
         self.work, self.memory = work, memory
         self.snapdrv = snapdrv or os.environ.get("SNAPDRV", os.path.join(TOP, "build/snapdrv"))
         self.programs = list(PROGRAMS) + list(programs)
+        self.trees = trees
         self.kernel, self.version = kernel()
         self.base = os.path.join(work, "base.cpio")
         self.make_base()
@@ -167,6 +170,11 @@ class Guest:
             os.symlink("/bin/busybox", os.path.join(tree, "bin", applet))
         for program in self.programs:
             put(tree, os.path.realpath(shutil.which(program)), f"/bin/{program}")
+        for path in self.trees:
+            shutil.copytree(path, os.path.join(tree, path.lstrip("/")), symlinks=True,
+                            ignore=shutil.ignore_patterns("__pycache__", "test", ".git"), dirs_exist_ok=True)
+            for library in {library for file in glob.glob(f"{path}/**/*.so*", recursive=True) for library in libraries(file)}:
+                put(tree, library)
         put(tree, self.snapdrv, "/usr/bin/snapdrv")
         subprocess.run(["strip", os.path.join(tree, "usr/bin/snapdrv")], check=True)
         shutil.copy2(os.path.join(HERE, "init"), os.path.join(tree, "init"))
