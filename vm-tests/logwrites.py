@@ -68,6 +68,9 @@ class Replay:
 
     def __init__(self, log, path, sector):
         self.log, self.sector = log, sector
+        # ext4's super block has a checksum over two sectors of 512, is written in place, and has no second
+        # copy that a mount would look for.
+        self.whole = 4096
         self.file = open(path, "r+b", buffering=0)
         self.next = 0
         self.waiting = []
@@ -89,12 +92,19 @@ class Replay:
                     self.waiting.append(entry)
         self.next = max(self.next, index)
 
+    def cut_up(self, entry):
+        """A write, sector by sector."""
+        data, offset = self.log.data(entry), 0
+        while offset < len(data):
+            start = entry.start + offset
+            size = self.whole - start if start < self.whole else self.sector
+            yield start, data[offset:offset + size]
+            offset += size
+
     def pieces(self):
         """The waiting writes, sector by sector, in their order."""
         for entry in self.waiting:
-            data = self.log.data(entry)
-            for offset in range(0, len(data), self.sector):
-                yield entry.start + offset, data[offset:offset + self.sector]
+            yield from self.cut_up(entry)
 
 
 def write_all(file, pieces):
@@ -119,12 +129,9 @@ def a_part(replay, random):
     share = random.choice((0.1, 0.5, 0.9))
     found = []
     for entry in replay.waiting:
-        data = replay.log.data(entry)
         whole = random.random() < share
         torn = random.random() < 0.3
-        for offset in range(0, len(data), replay.sector):
-            if random.random() < 0.5 if torn else whole:
-                found.append((entry.start + offset, data[offset:offset + replay.sector]))
+        found += [piece for piece in replay.cut_up(entry) if (random.random() < 0.5 if torn else whole)]
     return found
 
 

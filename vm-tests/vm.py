@@ -128,7 +128,7 @@ class Disk:
 
     def arguments(self, number):
         node = f"disk{number}"
-        found = ["-blockdev", f"driver=file,node-name={node}-file,filename={self.path},cache.no-flush=on,discard=ignore",
+        found = ["-blockdev", f"driver=file,node-name={node}-file,filename={self.path},cache.no-flush=on",
                  "-blockdev", f"driver=raw,node-name={node}-raw,file={node}-file"]
         last = f"{node}-raw"
         if self.log:
@@ -169,7 +169,7 @@ class Guest:
         for applet in set(out("busybox", "--list").split()) - {"busybox"}:
             os.symlink("/bin/busybox", os.path.join(tree, "bin", applet))
         for program in self.programs:
-            put(tree, os.path.realpath(shutil.which(program)), f"/bin/{program}")
+            put(tree, os.path.realpath(shutil.which(program)), f"/bin/{os.path.basename(program)}")
         for path in self.trees:
             shutil.copytree(path, os.path.join(tree, path.lstrip("/")), symlinks=True,
                             ignore=shutil.ignore_patterns("__pycache__", "test", ".git"), dirs_exist_ok=True)
