@@ -118,9 +118,10 @@ static int mount_new(const struct job *job, set_layer *set, struct snapdrv_error
 			return 1;
 		return fail_fsopen(fs_fd, overlay->lower[i], err);
 	}
-	if (overlay->upper && (set(overlay, fs_fd, "upperdir", overlay->upper) ||
-			       set(overlay, fs_fd, "workdir", overlay->work)))
+	if (overlay->upper && set(overlay, fs_fd, "upperdir", overlay->upper))
 		return fail_fsopen(fs_fd, overlay->upper, err);
+	if (overlay->upper && set(overlay, fs_fd, "workdir", overlay->work))
+		return fail_fsopen(fs_fd, overlay->work, err);
 	if (set_fixed(fs_fd) || fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return fail_fsopen(fs_fd, "create", err);
 	mount_fd = fsmount(fs_fd, FSMOUNT_CLOEXEC, overlay->upper ? 0 : MOUNT_ATTR_RDONLY);
