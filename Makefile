@@ -9,6 +9,7 @@
 #   make lint         format, includes between rooms, forbidden calls, cppcheck, clang-tidy
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
 #   make check-tsan   many threads at one store under ThreadSanitizer, on every driver
+#   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers; VM_CUTS=... of each kind
 #   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
 #                     UNITDIR, BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
 #   make uninstall    with the same settings
@@ -23,6 +24,7 @@ DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
 	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
 	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
+VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs python3 qemu-system-x86 util-linux xfsprogs
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
@@ -189,6 +191,11 @@ test-deps: | $(BUILD)/.dir
 demo-deps: | $(BUILD)/.dir
 	$(call install_missing,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
 
+# The kernel is unpacked into the tests' cache and not installed.
+vm-deps: | $(BUILD)/.dir
+	$(call install_missing,$(BUILD_PACKAGES) $(VM_PACKAGES))
+	@PYTHONDONTWRITEBYTECODE=1 vm-tests/boot --fetch
+
 bench-deps: | $(BUILD)/.dir
 	$(call install_missing,$(BUILD_PACKAGES) $(BENCH_PACKAGES))
 
@@ -227,6 +234,15 @@ check-tsan: test-deps
 		build/tsan/libsnapdrv.a
 	@TSAN_BUILD=$(CURDIR)/build/tsan THREAD_ROUNDS=25 tests/run tests/cli/96-threads.sh \
 		btrfs:tests/cli/96-threads.sh vfs:tests/cli/96-threads.sh
+
+check-vm: vm-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@TEST_LIMIT=14400 tests/run vm-tests/*.sh
+
+# The part that continuous integration has time for.
+check-vm-short: vm-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh
 
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled
@@ -267,4 +283,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all build units docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
-	check-tsan install uninstall clean
+	check-tsan check-vm check-vm-short vm-deps install uninstall clean

@@ -50,7 +50,7 @@ struct backend {
 /**
  * enum tree_safety - what a container's new tree needs against a power cut.
  * @SAFE_EMPTY:  nothing: it holds nothing yet, and where it is lost it is made again. What was synced in
- *               it later kept it, since the filesystem keeps the order of changes of names.
+ *               it later kept the directories above that; others may be lost, and mount() makes them.
  * @SAFE_MADE:   nothing: make() commits it, and all that was made before it, to the disk. Only its
  *               move to active/ can be lost.
  * @SAFE_SYNCED: its files have to be synced.

@@ -166,6 +166,18 @@ static int make_lower(const struct tree_ref *first, const struct tree_stack *sta
 	return 0;
 }
 
+/*
+ * A power cut may leave a container's files without it: btrfs keeps of a new tree what was synced and the
+ * directories above that.
+ */
+static int have_work(const struct backend *backend, const struct dir_name *work,
+		     struct snapdrv_error *err)
+{
+	if (mkdirat(backend->layers_fd, work->text, 0700) && errno != EEXIST)
+		return fail_errno(err, "make directory %s", work->text);
+	return 0;
+}
+
 static int overlay_mount(const struct backend *backend, const struct tree_ref *tree,
 			 enum tree_kind kind, const struct tree_stack *parents,
 			 const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
@@ -189,8 +201,9 @@ static int overlay_mount(const struct backend *backend, const struct tree_ref *t
 	if (kind == TREE_ACTIVE) {
 		overlay.upper = upper.text;
 		overlay.work = work.text;
+		ret = have_work(backend, &work, err);
 	}
-	return mount_overlay(&overlay, target_fd, err);
+	return ret ? ret : mount_overlay(&overlay, target_fd, err);
 }
 
 /*
@@ -287,7 +300,9 @@ static int describe_overlay(const struct backend *backend, const struct tree_ref
 	if (!ret && upper) {
 		struct dir_name fs = inside(upper->path, "fs"), work = inside(upper->path, "work");
 
-		ret = add_dir_option(&options, "workdir=", layers, &work, 1, err);
+		ret = have_work(backend, &work, err);
+		if (!ret)
+			ret = add_dir_option(&options, "workdir=", layers, &work, 1, err);
 		if (!ret)
 			ret = add_dir_option(&options, "upperdir=", layers, &fs, 1, err);
 	}

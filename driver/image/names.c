@@ -166,7 +166,7 @@ int image_remove(struct graph *graph, const char *text, unsigned flags,
 {
 	cleanup_strings struct strings untagged = {0};
 	cleanup_free char *deleted = NULL;
-	cleanup_doomed struct doomed doomed = {0};
+	cleanup_doomed struct doomed doomed = {.is_late = 1};
 	int ret = store_session(&graph->store, err);
 
 	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);

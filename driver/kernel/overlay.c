@@ -92,6 +92,15 @@ static int set_by_descriptor(const struct overlay_mount *overlay, int fs_fd, con
 	return fd < 0 ? -1 : fsconfig(fs_fd, FSCONFIG_SET_FD, key, NULL, fd);
 }
 
+/*
+ * Before Linux 6.5 overlay's options were kept as one string until the mount is made: any name is taken, and
+ * only there refused. No option was binary, and none is since.
+ */
+static int is_legacy(int fs_fd)
+{
+	return fsconfig(fs_fd, FSCONFIG_SET_BINARY, "lowerdir+", "", 1) && errno == EOPNOTSUPP;
+}
+
 /* 1: this kernel does not take layers so, try another way. */
 static int mount_new(const struct job *job, set_layer *set, struct snapdrv_error *err)
 {
@@ -100,16 +109,19 @@ static int mount_new(const struct job *job, set_layer *set, struct snapdrv_error
 
 	if (fs_fd < 0)
 		return errno == ENOSYS || errno == EPERM ? 1 : fail_errno(err, "mount an overlay");
+	if (set == set_by_name && is_legacy(fs_fd))
+		return 1;
 	for (size_t i = 0; i < overlay->n_lower; i++) {
 		if (!set(overlay, fs_fd, "lowerdir+", overlay->lower[i]))
 			continue;
-		if (!i && errno == EINVAL)
+		if (!i && (errno == EINVAL || errno == EOPNOTSUPP))
 			return 1;
 		return fail_fsopen(fs_fd, overlay->lower[i], err);
 	}
-	if (overlay->upper && (set(overlay, fs_fd, "upperdir", overlay->upper) ||
-			       set(overlay, fs_fd, "workdir", overlay->work)))
+	if (overlay->upper && set(overlay, fs_fd, "upperdir", overlay->upper))
 		return fail_fsopen(fs_fd, overlay->upper, err);
+	if (overlay->upper && set(overlay, fs_fd, "workdir", overlay->work))
+		return fail_fsopen(fs_fd, overlay->work, err);
 	if (set_fixed(fs_fd) || fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return fail_fsopen(fs_fd, "create", err);
 	mount_fd = fsmount(fs_fd, FSMOUNT_CLOEXEC, overlay->upper ? 0 : MOUNT_ATTR_RDONLY);
@@ -257,7 +269,7 @@ static int has_lowerdir_plus(void)
 {
 	cleanup_fd int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
 
-	return fs_fd >= 0 && !set_string(fs_fd, "lowerdir+", "/");
+	return fs_fd >= 0 && !is_legacy(fs_fd) && !set_string(fs_fd, "lowerdir+", "/");
 }
 
 size_t mount_overlay_limit(const char *name_example)

@@ -123,6 +123,7 @@ static int take_over(struct doomed *all, const struct doomed *doomed, struct sna
 {
 	int ret = 0;
 
+	all->is_late |= doomed->is_late;
 	for (size_t i = 0; i < doomed->count && !ret; i++)
 		ret = doomed_add_tree(all, &doomed->trees[i], err);
 	for (size_t i = 0; i < doomed->blobs.count && !ret; i++)
@@ -168,7 +169,7 @@ int graph_flush(struct graph *graph, struct snapdrv_error *err)
 	struct doomed *doomed = &graph->doomed;
 	int ret;
 
-	if (!doomed->count && !doomed->blobs.count && !doomed->n_removed)
+	if (!doomed->count && !doomed->blobs.count && !doomed->n_removed && !doomed->is_late)
 		return 0;
 	ret = release_marked(graph, err);
 	if (!ret)

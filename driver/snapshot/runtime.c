@@ -326,7 +326,7 @@ static int remove_in_change(struct graph *graph, const char *key, struct doomed 
 
 int runtime_remove(struct graph *graph, const char *key, struct snapdrv_error *err)
 {
-	cleanup_doomed struct doomed doomed = {0};
+	cleanup_doomed struct doomed doomed = {.is_late = 1};
 	int ret = store_session(&graph->store, err);
 
 	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);

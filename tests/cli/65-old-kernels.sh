@@ -54,7 +54,9 @@ same_without() {
 case_ "the same trees without openat2 (before Linux 5.6, and under seccomp filters)" same_without openat2 ENOSYS
 case_ "the same trees where a seccomp filter answers EPERM to openat2" same_without openat2 EPERM
 case_ "the same trees without fsopen (before Linux 5.2): mount(2)" same_without fsopen ENOSYS
-case_ "the same trees without lowerdir+ (before Linux 6.8): mount(2)" same_without fsconfig EINVAL:when=1
+case_ "the same trees without lowerdir+ (before Linux 6.8): mount(2)" same_without fsconfig EINVAL:when=1..2
+case_ "the same trees where overlay has the old interface (before Linux 6.5): mount(2)" \
+	same_without fsconfig EOPNOTSUPP:when=1
 case_ "the same trees without mount_setattr (before Linux 5.12)" same_without mount_setattr ENOSYS
 
 many() {

@@ -52,8 +52,24 @@ made_again() {
 	same "" "$(ls -A "$ROOT/active")"
 }
 
+work_again() {
+	one_container
+	echo written >"$OUT/word"
+	expect_exit 0 snap umount c
+	id=$(sql "SELECT id FROM tree WHERE key IS NULL")
+	mv "$ROOT/active/${id:?}/work" lost
+	expect_exit 0 snap mount c
+	same written "$(cat "$OUT/word")"
+	rm "$OUT/word"
+	expect_exit 0 snap rm c
+	same "" "$(ls -A "$ROOT/active")"
+}
+
 if [ "$BACKEND" = btrfs ]; then
 	case_ "a container's tree that a power cut left in staging is put back" put_back
 else
 	case_ "a container's tree that a power cut took before anything was in it is made again" made_again
+fi
+if [ "$BACKEND" = overlay ]; then
+	case_ "what was synced in a container is there where a power cut took overlay's own directory beside it" work_again
 fi

@@ -49,6 +49,14 @@ rmi_order() {
 }
 case_ "rmi: likewise" rmi_order
 
+name_alone() {
+	two_containers
+	expect_exit 0 snap tag two:1 two:2
+	strace -f -qq -y -o .trace -e trace=fdatasync "$SNAPDRV" --root "$ROOT" rmi two:2 >.out || fail_ "rmi under strace"
+	grep -qE 'fdatasync\([0-9]+<[^>]*db-wal>' .trace || fail_ "nothing was synced: $(cat .trace)"
+}
+case_ "a name that is taken from an image is off the disk too, though no file goes with it" name_alone
+
 killed_rm() {
 	two_containers
 	killed rm c
