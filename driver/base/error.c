@@ -99,21 +99,20 @@ struct quoted quote(const char *name)
 	}
 	to[used++] = '\'';
 	for (size_t i = 0; i < length; i++) {
-		char byte[8];
-		size_t size;
+		char piece[8] = "...";
+		size_t size = 3;
 
-		if (i == head && tail) {
-			memcpy(to + used, "...", 3);
-			used += 3;
-			i = length - tail;
-		}
-		size = quote_byte(byte, (unsigned char)name[i]);
+		if (i == head && tail)
+			i = length - tail - 1;
+		else
+			size = quote_byte(piece, (unsigned char)name[i]);
+		/* Room for three more dots, the quote and the NUL stays in any case. */
 		if (used + size > sizeof(out.text) - 6) {
 			memcpy(to + used, "...", 3);
 			used += 3;
 			break;
 		}
-		memcpy(to + used, byte, size);
+		memcpy(to + used, piece, size);
 		used += size;
 	}
 	to[used++] = '\'';
