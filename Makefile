@@ -8,6 +8,8 @@
 #   make bench        how fast it is, next to skopeo, umoci and containerd; BENCH_ARGS="--only load-ext4 --runs 1"
 #   make lint         format, includes between rooms, forbidden calls, cppcheck, clang-tidy
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
+#   make fuzz         hostile input: SECONDS=20 for each fuzzer, FUZZER=name for one alone (tests/fuzz)
+#   make fuzz-coverage  which lines of the parsers the fuzzers' inputs reach
 #   make check-tsan   many threads at one store under ThreadSanitizer, on every driver
 #   make install      PREFIX=/usr/local, DESTDIR; BINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
 #                     BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
@@ -20,7 +22,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
-	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
+	clang-format clang-tidy containerd cppcheck docker-registry e2fsprogs fish git groff-base libcap2-bin llvm man-db \
 	mandoc podman procps python3 skopeo strace umoci util-linux xfsprogs xz-utils zsh zstd
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
@@ -60,6 +62,7 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 DOC_OBJECTS := $(DOC_SOURCES:%.c=$(BUILD)/%.o)
 UNITS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 
 all: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
@@ -67,6 +70,8 @@ all: deps
 build: $(BUILD)/snapdrv $(BUILD)/libsnapdrv.so $(BUILD)/libsnapdrv.a $(BUILD)/public/libsnapdrv.a docs
 
 units: $(UNITS)
+
+fuzzers: $(FUZZERS)
 
 # V=1 shows the whole commands.
 V ?= 0
@@ -96,7 +101,11 @@ $(BUILD)/snapdrv: $(CLI_OBJECTS) $(BUILD)/libsnapdrv.a
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
 
--include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(DOC_OBJECTS:.o=.d) $(UNITS:=.d)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsnapdrv.a
+	$(call say,LD)$(CC) -fsanitize=fuzzer $(SANITIZE) $^ $(LDLIBS) -o $@
+
+-include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(DOC_OBJECTS:.o=.d) $(UNITS:=.d) \
+	$(FUZZERS:=.d)
 
 # Manual pages and completions: what the tables of commands and options and the public header say is put
 # into the text of cli/doc/.
@@ -185,6 +194,19 @@ check-tsan: test-deps
 	@TSAN_BUILD=$(CURDIR)/build/tsan THREAD_ROUNDS=25 tests/run tests/cli/96-threads.sh \
 		btrfs:tests/cli/96-threads.sh vfs:tests/cli/96-threads.sh
 
+# build/snapdrv makes the store that one of them damages. tests/fuzz/run.sh says where everything is.
+fuzz: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build/snapdrv
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
+		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzzers
+	@SECONDS_EACH=$(or $(SECONDS),20) FUZZERS="$(FUZZER)" TEST_LIMIT=86400 tests/run tests/fuzz/run.sh
+
+fuzz-coverage: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build/snapdrv
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/fuzz-coverage CC=clang CFLAGS="-O1 -g" \
+		SANITIZE="-fprofile-instr-generate -fcoverage-mapping" fuzzers
+	@tests/fuzz/run.sh --coverage
+
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled
 	sed -e 's|@BINDIR@|$(BINDIR)|g; s|@LIBDIR@|$(LIBDIR)|g' \
@@ -219,5 +241,5 @@ uninstall: docs
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build units docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
+.PHONY: all build units fuzzers fuzz fuzz-coverage docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
 	check-tsan install uninstall clean
