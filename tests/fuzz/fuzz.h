@@ -38,6 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static inline void fuzz_check(int ret, const struct snapdrv_error *err)
 {
 	if (ret >= 0) {
+		if (err->code)
+			fprintf(stderr, "a success, and the error '%s'\n", err->message);
 		HOLDS(!err->code && !err->message[0]);
 		return;
 	}

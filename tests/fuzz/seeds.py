@@ -157,7 +157,11 @@ for number, who in enumerate(("", "root", "app", "app:apps", "1000", "1000:30", 
 words("user", "root:", ":x:", ":0:0:", ff, "app", "4294967296", "-1")
 seeds("changes", ['CMD ["a","b"]', "CMD a b", "ENTRYPOINT [\"x\"]\nENV A=b C=\"d e\" F='g'", "ENV A b c", "EXPOSE 80 81/udp",
                   "LABEL a=b \"c d\"=e", "STOPSIGNAL 9", "USER a:b", "VOLUME /a /b", 'VOLUME ["/a"]', "WORKDIR /a\nWORKDIR b"])
-words("changes", "CMD ", "ENTRYPOINT ", "ENV ", "EXPOSE ", "LABEL ", "STOPSIGNAL ", "USER ", "VOLUME ", "WORKDIR ", "[\"", "\\\"", "/udp")
+for name, value in (("Env", '["A=b","B"]'), ("Env", "[1]"), ("Env", '{"A":"b"}'), ("Labels", "[]"), ("ExposedPorts", '"x"'),
+                    ("WorkingDir", '"/w"'), ("WorkingDir", "7"), ("Volumes", '{"/v":{}}')):
+    seed("changes", f"{name}.{value[0]}.{len(value)}", f'{{"{name}":{value}}}'.encode() + ff +
+         b"ENV A=c D=e\nLABEL a=b\nEXPOSE 8\nVOLUME /z\nWORKDIR in\n")
+words("changes", ff, '"Env"', '"Labels"', '"ExposedPorts"', '"Volumes"', "CMD ", "ENTRYPOINT ", "ENV ", "EXPOSE ", "LABEL ", "STOPSIGNAL ", "USER ", "VOLUME ", "WORKDIR ", "[\"", "\\\"", "/udp")
 seeds("http", [b"\x50https://h:1/v2/x\n/up/load?a=b\nretry-after: 120\nwww-authenticate: Bearer realm=\"https://a/t\",service=\"s\","
                b"scope=\"repository:x:pull\"\n\n" + b'{"errors":[{"code":"DENIED","message":"no"}]}',
                b"\x4chttps://h/\nhttp://u:p@h/\nretry-after: Sun, 06 Nov 1994 08:49:37 GMT\nwww-authenticate: Basic realm=\"x\","
