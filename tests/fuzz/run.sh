@@ -79,7 +79,7 @@ fuzz() {
 	local name=$1 program=$BUILD/tests/fuzz/$1 log=$BUILD/log/$1 finds
 	mkdir -p "$BUILD/finds/$name" "$BUILD/corpus/$name"
 	options "$name"
-	mapfile -t finds < <(find "tests/fuzz/finds/$name" -type f 2>/dev/null | sort)
+	mapfile -t finds < <(find "$PWD/tests/fuzz/finds/$name" -type f 2>/dev/null | sort)
 	if [ ${#finds[@]} -gt 0 ]; then
 		if ! "$program" "${OPTIONS[@]}" "${finds[@]}" >"$log" 2>&1; then
 			echo "not ok fuzz $name: one of its ${#finds[@]} old finds breaks it again"
@@ -100,7 +100,7 @@ fuzz() {
 # What the parsers are: the files that read what comes from outside, each to be covered by the fuzzers.
 PARSERS="base/digest base/json base/text image/annotations image/bundle image/changes image/docker image/layout
 	image/plan image/platform image/reference image/source image/stream image/user layer/acl layer/apply layer/bind
-	layer/finish layer/holes layer/inflate layer/link layer/marks layer/members layer/node layer/tar layer/tree
+	layer/finish layer/inflate layer/link layer/marks layer/members layer/node layer/tar layer/tree
 	layer/unpack store/db wire/challenge wire/retry wire/url"
 coverage() {
 	local name objects=() files=()
@@ -109,7 +109,7 @@ coverage() {
 	for name in "${names[@]}"; do
 		local program=$PWD/build/fuzz-coverage/tests/fuzz/$name
 		LLVM_PROFILE_FILE=$BUILD/$name.profraw
-		"$program" -runs=0 -rss_limit_mb=1500 "$BUILD/seeds/$name" $(for dir in "$BUILD/corpus/$name" "tests/fuzz/finds/$name"; do
+		"$program" -runs=0 -rss_limit_mb=1500 "$BUILD/seeds/$name" $(for dir in "$BUILD/corpus/$name" "$PWD/tests/fuzz/finds/$name"; do
 			[ ! -d "$dir" ] || echo "$dir"
 		done) >"$BUILD/log/$name" 2>&1 || { tail -n 20 "$BUILD/log/$name" >&2; return 1; }
 		objects+=(-object "$program")

@@ -15,8 +15,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE + "/../corpus", HERE + "/../tools"]
 import case  # noqa: E402
-from mklayout import (Image, Index, Layer, Layout, compress, directory, docker_archive, file, opaque,  # noqa: E402
-                      small_image, symlink, tar, whiteout, zip_member)
+from mklayout import (Image, Index, Layer, Layout, compress, directory, docker_archive, file, hardlink,  # noqa: E402
+                      opaque, small_image, symlink, tar, whiteout, zip_member)
 
 OUT, STORE = sys.argv[1:]
 OUTSIDE = "/mnt/outside"  # tests/fuzz/place.h
@@ -57,10 +57,19 @@ over = tar([file("out/file", "x"), file("up/new", "x"), whiteout("d/f"), opaque(
             directory("far/mnt/outside", mode=0o777), symlink("d", OUTSIDE), file("d/file", "x"), whiteout("pipe")])
 for how in range(8):
     seed("layer", f"over.{how}", bytes([how]) + over)
+below = tar([file("d/new", "x"), hardlink("link", "d/f"), hardlink("d/e/link", "/d/f"), hardlink("pipe2", "pipe"),
+             hardlink("pipe3", "pipe"), hardlink("d2", "d"), whiteout("d/e/x"), whiteout("nowhere/x"), file("d/in/y", "x")])
+acls = {f"SCHILY.acl.{kind}": "user::rwx,user:app:r-x:1000,group::r-x,group:7:rw-:7,mask::r-x,other::---"
+        for kind in ("access", "default")}
+listed = tar([directory("d", records=acls), file("d/f", "x", records=acls), symlink("s", "d", records=acls),
+              file("x", "x", xattrs={"security.capability": bytes(20), "user.a": b"b", "trusted.c": b""})])
+for how in range(8):
+    seed("layer", f"below.{how}", bytes([how]) + below)
+    seed("layer", f"listed.{how}", bytes([how]) + listed)
 seed("layer", "zipped", b"\0" + zip_member(over))
 words("layer", "../", "..", "/mnt/outside", "out/", "up/", "d/f", ".wh.", ".wh..wh..opq", "ustar\00000", "ustar  \0",
       "SCHILY.xattr.", "trusted.overlay.", "user.overlay.", "path=", "linkpath=", "size=", "GNU.sparse.", "mtime=",
-      "SCHILY.acl.access=", "./PaxHeaders/", "././@LongLink")
+      "SCHILY.acl.access=", "SCHILY.acl.default=", "user::rwx", "group:7:r--:7", "mask::", "./PaxHeaders/", "././@LongLink")
 
 small = tar([directory("d"), file("d/f", "x" * 3000)])
 for how in ("none", "gzip", "zstd", "xz", "bzip2", "gzip-members", "zstd-frames", "zstd-skippable"):
