@@ -9,12 +9,25 @@
 
 #define QUOTED_MAX 120 /* characters between the quotes */
 
+/*
+ * One line of ASCII, whatever was not quoted: a damaged database, and what SQLite says of it, may give any
+ * bytes.
+ */
+static void make_printable(char *message)
+{
+	for (; *message; message++) {
+		if (*message < ' ' || *message > '~')
+			*message = '?';
+	}
+}
+
 static int fill(struct snapdrv_error *err, int code, int errnum, const char *format, va_list args)
 {
 	if (err) {
 		err->code = code;
 		err->errnum = errnum;
 		vsnprintf(err->message, sizeof(err->message), format, args);
+		make_printable(err->message);
 	}
 	return -errnum;
 }
@@ -68,6 +81,7 @@ int fail_within(struct snapdrv_error *err, int ret, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(err->message, sizeof(err->message), format, args);
 	va_end(args);
+	make_printable(err->message);
 	used = strlen(err->message);
 	snprintf(err->message + used, sizeof(err->message) - used, ": %s", inner);
 	return ret;
