@@ -63,7 +63,12 @@ acls = {f"SCHILY.acl.{kind}": "user::rwx,user:app:r-x:1000,group::r-x,group:7:rw
         for kind in ("access", "default")}
 listed = tar([directory("d", records=acls), file("d/f", "x", records=acls), symlink("s", "d", records=acls),
               file("x", "x", xattrs={"security.capability": bytes(20), "user.a": b"b", "trusted.c": b""})])
+# What chown, utimes and the like would do to the host if they followed a symlink.
+owned = tar([symlink("s", OUTSIDE + "/file", uid=9, gid=9, mtime=5), symlink("t", "../outside/tool", uid=9, mode=0o4777),
+             directory("r", uid=9, mtime=5), symlink("r", OUTSIDE + "/dir", gid=9, xattrs={"trusted.x": b"y"}),
+             hardlink("h", "s", uid=7), file("s/x", "x", uid=9), file("h", "x", uid=9)])
 for how in range(8):
+    seed("layer", f"owned.{how}", bytes([how]) + owned)
     seed("layer", f"below.{how}", bytes([how]) + below)
     seed("layer", f"listed.{how}", bytes([how]) + listed)
 seed("layer", "zipped", b"\0" + zip_member(over))
