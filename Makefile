@@ -8,6 +8,8 @@
 #   make bench        how fast it is, next to skopeo, umoci and containerd; BENCH_ARGS="--only load-ext4 --runs 1"
 #   make lint         format, includes between rooms, forbidden calls, cppcheck, clang-tidy
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
+#   make fuzz         hostile input: SECONDS=20 for each fuzzer, FUZZER=name for one alone (tests/fuzz)
+#   make fuzz-coverage  which lines of the parsers the fuzzers' inputs reach
 #   make check-tsan   many threads at one store under ThreadSanitizer, on every driver
 #   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers; VM_CUTS=... of each kind
 #   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
@@ -22,7 +24,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 	golang-github-containerd-containerd-dev libgrpc-dev libprotobuf-c-dev libprotobuf-dev protobuf-c-compiler
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
-	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin man-db \
+	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin llvm man-db \
 	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
 VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs python3 qemu-system-x86 util-linux xfsprogs
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
@@ -70,6 +72,7 @@ DOC_OBJECTS := $(DOC_SOURCES:%.c=$(BUILD)/%.o)
 RPC_OBJECTS := $(RPC_SOURCES:%.c=$(BUILD)/%.o)
 DAEMON_OBJECTS := $(DAEMON_SOURCES:%.c=$(BUILD)/%.o)
 UNITS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 
 all: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
@@ -77,6 +80,8 @@ all: deps
 build: $(BUILD)/snapdrv $(BUILD)/snapdrvd $(BUILD)/libsnapdrv.so $(BUILD)/libsnapdrv.a $(BUILD)/public/libsnapdrv.a docs
 
 units: $(UNITS)
+
+fuzzers: $(FUZZERS)
 
 # V=1 shows the whole commands.
 V ?= 0
@@ -134,8 +139,11 @@ $(BUILD)/snapdrvd: $(DAEMON_OBJECTS) $(RPC_OBJECTS) $(PB_OBJECTS) $(BUILD)/libsn
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
 
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsnapdrv.a
+	$(call say,LD)$(CC) -fsanitize=fuzzer $(SANITIZE) $^ $(LDLIBS) -o $@
+
 -include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(DOC_OBJECTS:.o=.d) $(UNITS:=.d) \
-	$(RPC_OBJECTS:.o=.d) $(DAEMON_OBJECTS:.o=.d) $(PB_OBJECTS:.o=.d)
+	$(RPC_OBJECTS:.o=.d) $(DAEMON_OBJECTS:.o=.d) $(PB_OBJECTS:.o=.d) $(FUZZERS:=.d)
 
 # Manual pages and completions: what the tables of commands and options and the public header say is put
 # into the text of cli/doc/.
@@ -235,6 +243,18 @@ check-tsan: test-deps
 	@TSAN_BUILD=$(CURDIR)/build/tsan THREAD_ROUNDS=25 tests/run tests/cli/96-threads.sh \
 		btrfs:tests/cli/96-threads.sh vfs:tests/cli/96-threads.sh
 
+# build/snapdrv makes the store that one of them damages. tests/fuzz/run.sh says where everything is.
+fuzz: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build/snapdrv
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
+		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzzers
+	@SECONDS_EACH=$(or $(SECONDS),20) FUZZERS="$(FUZZER)" TEST_LIMIT=86400 tests/run tests/fuzz/run.sh
+
+fuzz-coverage: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build/snapdrv
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/fuzz-coverage CC=clang CFLAGS="-O1 -g" \
+		SANITIZE="-fprofile-instr-generate -fcoverage-mapping" fuzzers
+	@tests/fuzz/run.sh --coverage
 check-vm: vm-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
 	@TEST_LIMIT=14400 tests/run vm-tests/*.sh
@@ -242,7 +262,7 @@ check-vm: vm-deps
 # The part that continuous integration has time for.
 check-vm-short: vm-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
-	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh
+	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh $(FUZZERS:=.d)
 
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled
@@ -282,5 +302,7 @@ uninstall: docs
 clean:
 	rm -rf $(BUILD)
 
+.PHONY: all build units fuzzers fuzz fuzz-coverage docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
+	check-tsan install uninstall clean
 .PHONY: all build units docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
-	check-tsan check-vm check-vm-short vm-deps install uninstall clean
+	check-tsan check-vm check-vm-short vm-deps install uninstall clean $(FUZZERS:=.d)

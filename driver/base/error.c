@@ -9,12 +9,25 @@
 
 #define QUOTED_MAX 120 /* characters between the quotes */
 
+/*
+ * One line of ASCII, whatever was not quoted: a damaged database, and what SQLite says of it, may give any
+ * bytes.
+ */
+static void make_printable(char *message)
+{
+	for (; *message; message++) {
+		if (*message < ' ' || *message > '~')
+			*message = '?';
+	}
+}
+
 static int fill(struct snapdrv_error *err, int code, int errnum, const char *format, va_list args)
 {
 	if (err) {
 		err->code = code;
 		err->errnum = errnum;
 		vsnprintf(err->message, sizeof(err->message), format, args);
+		make_printable(err->message);
 	}
 	return -errnum;
 }
@@ -68,6 +81,7 @@ int fail_within(struct snapdrv_error *err, int ret, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(err->message, sizeof(err->message), format, args);
 	va_end(args);
+	make_printable(err->message);
 	used = strlen(err->message);
 	snprintf(err->message + used, sizeof(err->message) - used, ": %s", inner);
 	return ret;
@@ -99,21 +113,20 @@ struct quoted quote(const char *name)
 	}
 	to[used++] = '\'';
 	for (size_t i = 0; i < length; i++) {
-		char byte[8];
-		size_t size;
+		char piece[8] = "...";
+		size_t size = 3;
 
-		if (i == head && tail) {
-			memcpy(to + used, "...", 3);
-			used += 3;
-			i = length - tail;
-		}
-		size = quote_byte(byte, (unsigned char)name[i]);
+		if (i == head && tail)
+			i = length - tail - 1;
+		else
+			size = quote_byte(piece, (unsigned char)name[i]);
+		/* Room for three more dots, the quote and the NUL stays in any case. */
 		if (used + size > sizeof(out.text) - 6) {
 			memcpy(to + used, "...", 3);
 			used += 3;
 			break;
 		}
-		memcpy(to + used, byte, size);
+		memcpy(to + used, piece, size);
 		used += size;
 	}
 	to[used++] = '\'';

@@ -10,7 +10,7 @@
  * @err:    to be filled, or NULL.
  * @code:   an enum snapdrv_code.
  * @errnum: a positive errno value.
- * @format: printf(3) format of the whole line, `WHAT: WHY`.
+ * @format: printf(3) format of the whole line, `WHAT: WHY`. Bytes that are not printable ASCII become `?`.
  *
  * Return: -@errnum, for `return fail(...)`.
  */

@@ -139,7 +139,8 @@ int bytes_add(struct bytes *bytes, const void *data, size_t size, struct snapdrv
 		bytes->data = grown;
 		bytes->room = room;
 	}
-	memcpy(bytes->data + bytes->size, data, size);
+	if (size)
+		memcpy(bytes->data + bytes->size, data, size);
 	bytes->size += size;
 	return 0;
 }

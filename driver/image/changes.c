@@ -59,7 +59,10 @@ static int set_string(json_t *config, const char *key, const char *value, struct
 
 	if (!string)
 		return fail(err, SNAPDRV_USAGE, EINVAL, "not UTF-8");
-	return json_object_set_new(config, key, string) ? fail_memory(err) : 0;
+	/* The key may be a label's name. */
+	return json_object_set_new(config, key, string)
+		       ? fail(err, SNAPDRV_USAGE, EINVAL, "%s: not UTF-8", quote(key).text)
+		       : 0;
 }
 
 /* The JSON form, an array of strings; or the words for a shell. */
@@ -83,6 +86,17 @@ static int change_command(json_t *config, const char *key, const char *rest,
 	return json_object_set_new(config, key, words) ? fail_memory(err) : 0;
 }
 
+/* A member that is changed bit by bit; one of another type, which an image may have, gives way. */
+static json_t *take_member(json_t *config, const char *key, json_t *(*make)(void))
+{
+	json_t *found = json_object_get(config, key), *empty = make();
+
+	if (empty && (!found || json_typeof(found) != json_typeof(empty)))
+		return json_object_set_new(config, key, empty) ? NULL : empty;
+	json_decref(empty);
+	return found;
+}
+
 /* In Env, the variable of the same name gives way. */
 static int set_variable(json_t *env, const char *pair, struct snapdrv_error *err)
 {
@@ -92,7 +106,7 @@ static int set_variable(json_t *env, const char *pair, struct snapdrv_error *err
 	if (!string)
 		return fail(err, SNAPDRV_USAGE, EINVAL, "not UTF-8");
 	json_array_foreach(env, i, item) {
-		if (!strncmp(json_string_value(item), pair, length))
+		if (json_is_string(item) && !strncmp(json_string_value(item), pair, length))
 			return json_array_set_new(env, i, string) ? fail_memory(err) : 0;
 	}
 	return json_array_append_new(env, string) ? fail_memory(err) : 0;
@@ -100,17 +114,15 @@ static int set_variable(json_t *env, const char *pair, struct snapdrv_error *err
 
 static int set_pair(json_t *config, const char *key, char *pair, struct snapdrv_error *err)
 {
-	json_t *target = json_object_get(config, key);
 	int is_env = !strcmp(key, "Env");
 	char *equals = strchr(pair, '=');
+	json_t *target;
 
 	if (!equals || equals == pair)
 		return fail(err, SNAPDRV_USAGE, EINVAL, "%s: not NAME=VALUE", quote(pair).text);
-	if (!target) {
-		target = is_env ? json_array() : json_object();
-		if (json_object_set_new(config, key, target))
-			return fail_memory(err);
-	}
+	target = take_member(config, key, is_env ? json_array : json_object);
+	if (!target)
+		return fail_memory(err);
 	if (is_env)
 		return set_variable(target, pair, err);
 	*equals = '\0';
@@ -143,13 +155,10 @@ static int change_pairs(json_t *config, const char *key, const char *rest,
 
 static int set_member(json_t *config, const char *key, const char *name, struct snapdrv_error *err)
 {
-	json_t *set = json_object_get(config, key);
+	json_t *set = take_member(config, key, json_object);
 
-	if (!set) {
-		set = json_object();
-		if (json_object_set_new(config, key, set))
-			return fail_memory(err);
-	}
+	if (!set)
+		return fail_memory(err);
 	return json_object_set_new(set, name, json_object())
 		       ? fail(err, SNAPDRV_USAGE, EINVAL, "%s: not UTF-8", quote(name).text)
 		       : 0;

@@ -25,9 +25,6 @@
 #define cleanup_plans __attribute__((cleanup(plans_done)))
 #define cleanup_units __attribute__((cleanup(units_done)))
 
-DEFINE_CLEANUP(hasher, struct hasher, hasher_free)
-#define cleanup_hasher __attribute__((cleanup(cleanup_hasher_at)))
-
 struct commission {
 	struct graph *graph;
 	const struct snapdrv_commit_options *options;

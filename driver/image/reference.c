@@ -137,16 +137,23 @@ static int not_a_name(struct snapdrv_error *err, const char *text, const char *w
 	return fail(err, SNAPDRV_USAGE, EINVAL, "%s: not an image name: %s", quote(text).text, why);
 }
 
+static const char official[] = "library/";
+
+/* Docker's own images, whose repositories are called so in full. */
+static int is_official(const char *registry, const char *repository)
+{
+	return !strcmp(registry, "docker.io") && !strchr(repository, '/');
+}
+
 /* Fills the parts from the pieces that were cut out of the text; each is checked already. */
 static int fill(struct reference *ref, const char *registry, const char *repository,
 		const char *tag, const char *digest, struct snapdrv_error *err)
 {
-	int official = !strcmp(registry, "docker.io") && !strchr(repository, '/');
-
 	if (!tag && !digest)
 		tag = "latest";
 	ref->registry = text_dup(registry, err);
-	ref->repository = text_format(err, "%s%s", official ? "library/" : "", repository);
+	ref->repository = text_format(
+		err, "%s%s", is_official(registry, repository) ? official : "", repository);
 	if (!ref->registry || !ref->repository)
 		return -ENOMEM;
 	ref->tag = tag ? text_dup(tag, err) : NULL;
@@ -182,7 +189,9 @@ int reference_parse(const char *text, struct reference *ret_reference, struct sn
 		return not_a_name(err, text, "64 hex digits are an image ID");
 	if (!is_registry(registry))
 		return not_a_name(err, text, "the registry is no host name");
-	if (!is_repository(repository))
+	/* `library/` counts: the full name has to be a name again. */
+	if (!is_repository(repository) || (is_official(registry, repository) &&
+					   strlen(repository) + strlen(official) > REPOSITORY_MAX))
 		return not_a_name(err, text,
 				  "the repository may hold a-z, 0-9 and . _ - between them");
 	if (tag && !is_tag(tag))

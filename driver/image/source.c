@@ -146,16 +146,51 @@ const char *source_name(const struct source *source)
 	return source->name;
 }
 
+/*
+ * Open a name of the layout, a part at a time: a directory on the way that is a symlink may lead anywhere, as
+ * may `..` and an absolute name (in the manifest.json of a docker-archive; containers/image CVE-2024-3727).
+ * Return: a descriptor, or -1 with errno set.
+ */
+static int open_inside(int dir_fd, const char *name)
+{
+	cleanup_free char *copy = strdup(name);
+	cleanup_fd int above = -1;
+	char *rest = copy, *part;
+
+	if (!copy)
+		return -1;
+	while ((part = strsep(&rest, "/"))) {
+		const int at = above < 0 ? dir_fd : above;
+		int fd;
+
+		/* Only an absolute name begins with an empty part. */
+		if (!strcmp(part, "..") || (!*part && part == copy)) {
+			errno = ELOOP;
+			return -1;
+		}
+		if (rest && (!*part || !strcmp(part, ".")))
+			continue;
+		fd = openat(at, part,
+			    O_NOFOLLOW | O_CLOEXEC |
+				    (rest ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK));
+		if (fd < 0 || !rest)
+			return fd;
+		cleanup_fd_at(&above);
+		above = fd;
+	}
+	errno = ENOENT;
+	return -1;
+}
+
 /* A regular file of the layout; a symlink, FIFO or directory in its place is no blob. */
 static int open_in_dir(struct source *source, const char *name, struct stat *ret_stat,
 		       struct snapdrv_error *err)
 {
-	cleanup_fd int fd =
-		openat(source->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	cleanup_fd int fd = open_inside(source->fd, name);
 
 	if (fd < 0 && errno == ENOENT)
 		return -ENOENT;
-	if (fd < 0 && errno != ELOOP && errno != ENXIO)
+	if (fd < 0 && errno != ELOOP && errno != ENXIO && errno != ENOTDIR && errno != ENAMETOOLONG)
 		return fail_errno(err, "open %s", quote(name).text);
 	if (fd < 0 || fstat(fd, ret_stat) || !S_ISREG(ret_stat->st_mode)) {
 		refuse(err, "%s is not a regular file", quote(name).text);

@@ -40,14 +40,12 @@ static ssize_t list_names(int fd, char **ret_names, struct snapdrv_error *err)
 	ssize_t size = flistxattr(fd, NULL, 0);
 	char *names;
 
-	if (size < 0)
-		return errno == EOPNOTSUPP ? 0 : fail_errno(err, "list xattrs");
-	if (!size)
-		return 0;
-	names = malloc((size_t)size);
+	if (size < 0 && errno != EOPNOTSUPP)
+		return fail_errno(err, "list xattrs");
+	names = malloc(size > 0 ? (size_t)size : 1);
 	if (!names)
 		return fail_memory(err);
-	size = flistxattr(fd, names, (size_t)size);
+	size = size > 0 ? flistxattr(fd, names, (size_t)size) : 0;
 	if (size < 0) {
 		fail_errno(err, "list xattrs");
 		free(names);

@@ -3,6 +3,7 @@
 #include "layer/apply.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -240,6 +241,9 @@ static int send_entry(struct layer *layer, struct archive_entry *entry, const ch
 		link = archive_entry_symlink(entry);
 		if (!link || !*link)
 			return refuse(err, "symlink to nothing");
+		/* No filesystem has room for it. One that has less room than this fails by itself. */
+		if (strlen(link) >= PATH_MAX)
+			return refuse(err, "symlink to a name of more than %d bytes", PATH_MAX - 1);
 		return sink->ops->symlink(sink, path, link, &attributes, err);
 	case S_IFCHR:
 		if (!attributes.device)

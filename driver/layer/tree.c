@@ -371,6 +371,7 @@ static int settle(struct tree_sink *sink, int ret, const char *path, struct snap
 		writer->doubt = *err;
 		fail_within(&writer->doubt, ret, "entry %s", quote(path).text);
 	}
+	*err = (struct snapdrv_error){0};
 	return 0;
 }
 

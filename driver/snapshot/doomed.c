@@ -68,6 +68,17 @@ static int doom(struct doomed *doomed, const struct snapshot *snapshot, struct s
 	return doomed_add_tree(doomed, &tree, err);
 }
 
+/* Rows deleted; -EBUSY, which is no error here, when the foreign keys say that something needs it. */
+static int drop_row(struct graph *graph, const char *sql, int64_t id, struct snapdrv_error *err)
+{
+	struct snapdrv_error why = {0};
+	int ret = db_run(graph->store.db, &why, sql, "i", id);
+
+	if (ret < 0 && ret != -EBUSY && err)
+		*err = why;
+	return ret;
+}
+
 int snapshot_release_one(struct graph *graph, int64_t id, struct doomed *doomed,
 			 int64_t *ret_parent, struct snapdrv_error *err)
 {
@@ -76,11 +87,10 @@ int snapshot_release_one(struct graph *graph, int64_t id, struct doomed *doomed,
 
 	if (ret)
 		return ret;
-	/* The foreign keys say whether anything needs it. */
-	ret = db_run(graph->store.db, err, "DELETE FROM snapshot WHERE id = ?", "i", id);
+	ret = drop_row(graph, "DELETE FROM snapshot WHERE id = ?", id, err);
 	if (ret < 0)
 		return ret == -EBUSY ? 0 : ret;
-	ret = db_run(graph->store.db, err, "DELETE FROM tree WHERE id = ?", "i", snapshot.tree);
+	ret = drop_row(graph, "DELETE FROM tree WHERE id = ?", snapshot.tree, err);
 	if (ret > 0)
 		ret = doom(doomed, &snapshot, err);
 	if (ret < 0 && ret != -EBUSY)

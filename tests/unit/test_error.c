@@ -75,6 +75,16 @@ static void cuts_what_is_too_long(void)
 	CHECK(strlen(err.message) == sizeof(err.message) - 1);
 }
 
+static void is_one_line_of_ascii(void)
+{
+	struct snapdrv_error err = {0};
+
+	fail(&err, SNAPDRV_FAILED, EIO, "a\nb: \x1b[2J\xff%s", "\t");
+	CHECK_TEXT(err.message, "a?b: ?[2J??");
+	fail_within(&err, -EIO, "x\xc3\xa9%s", "\r");
+	CHECK_TEXT(err.message, "x???: a?b: ?[2J??");
+}
+
 static void quotes_names(void)
 {
 	CHECK_TEXT(quote("").text, "''");
@@ -111,7 +121,7 @@ static void never_overflows(void)
 	char name[400];
 
 	for (size_t length = 0; length < sizeof(name); length++) {
-		for (size_t plain = 0; plain <= length; plain += 7) {
+		for (size_t plain = 0; plain <= length; plain++) {
 			struct quoted out;
 			size_t size;
 
@@ -135,6 +145,7 @@ int main(void)
 	RUN(takes_no_error);
 	RUN(wraps_from_the_inside_out);
 	RUN(cuts_what_is_too_long);
+	RUN(is_one_line_of_ascii);
 	RUN(quotes_names);
 	RUN(shortens_long_names_in_the_middle);
 	RUN(never_overflows);

@@ -181,6 +181,15 @@ static void knows_the_lengths(void)
 	end[256] = '\0';
 	CHECK(is_refused(name));
 
+	/* What is made of it is a name again: `library/` counts. */
+	memset(name, 'a', 247);
+	name[247] = '\0';
+	CHECK(reference_parse(name, &reference, NULL) == 0);
+	reference_done(&reference);
+	name[247] = 'a';
+	name[248] = '\0';
+	CHECK(is_refused(name));
+
 	memset(name, 'a', sizeof(name));
 	memcpy(name + 300, ".io/x", sizeof(".io/x"));
 	CHECK(is_refused(name));

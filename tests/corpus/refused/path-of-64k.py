@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A path of 64 KB, by a PAX record."""
+LAYERS = [[file("x", "x"), file("/".join(["d" * 63] * 1024), "x")]]
