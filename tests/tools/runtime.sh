@@ -8,7 +8,8 @@ RUNTIME=$WORK/runtime
 # runtime_build SOURCE PROGRAM: with the library.
 runtime_build() {
 	local sanitize=()
-	if nm "$LIBRARY" 2>/dev/null | grep -q __asan_init; then
+	# Not by the status: grep -q would end nm.
+	if [ -n "$(nm "$LIBRARY" 2>/dev/null | grep __asan_init)" ]; then
 		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
 	fi
 	# shellcheck disable=SC2046 # words are meant
