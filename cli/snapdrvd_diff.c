@@ -26,7 +26,7 @@ static int blame(const struct blob *blob, int ret, struct snapdrv_error *err)
 {
 	const struct snapdrv_error *why = blob ? blob_error(blob) : NULL;
 
-	if (!ret || !why)
+	if (!ret || !why || !err)
 		return ret;
 	*err = *why;
 	return -why->errnum;

@@ -10,7 +10,7 @@ CONTRACT=$WORK/contract
 build() {
 	local sanitize=()
 	[ -f "$LIBRARY" ] || fail_ "there is no $LIBRARY: make build"
-	if nm "$LIBRARY" 2>/dev/null | grep -q __asan_init; then
+	if [ -n "$(nm "$LIBRARY" 2>/dev/null | grep __asan_init)" ]; then
 		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
 	fi
 	cd "$TOP"

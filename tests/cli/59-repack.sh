@@ -14,7 +14,7 @@ PACK=$WORK/packlayer
 
 build() {
 	local sanitize=()
-	if nm "$LIBRARY" 2>/dev/null | grep -q __asan_init; then
+	if [ -n "$(nm "$LIBRARY" 2>/dev/null | grep __asan_init)" ]; then
 		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
 	fi
 	# shellcheck disable=SC2046 # words are meant
