@@ -26,12 +26,26 @@ struct settings {
 
 /* ---- stores -------------------------------------------------------------------------------- */
 
+/** enum dirt - what a handle's flush is waited for by. */
+enum dirt {
+	CLEAN,
+	DIRTY_LATER, /* files of what was removed */
+	DIRTY_NOW    /* the disk: a snapshot that was just prepared */
+};
+
 /** struct handle - an open store, used by one thread at a time. */
 struct handle {
 	struct handle *next;
 	struct snapdrv_store *store;
-	int is_dirty; /* something was removed that waits for the flush */
+	enum dirt dirt;
 };
+
+/** handle_is_dirty() - say so, of one that was taken. */
+static inline void handle_is_dirty(struct handle *handle, enum dirt dirt)
+{
+	if (handle->dirt < dirt)
+		handle->dirt = dirt;
+}
 
 /** struct stores - open stores that nobody uses now, and a thread that flushes them. */
 struct stores {
@@ -52,7 +66,7 @@ void stores_stop(struct stores *stores);
 /** stores_take() - an idle store, or one more. Return: for stores_give(), or NULL with @err filled. */
 struct handle *stores_take(struct stores *stores, struct snapdrv_error *err);
 
-/** stores_give() - give it back; takes NULL. A dirty one is flushed a moment later. */
+/** stores_give() - give it back; takes NULL. A dirty one is flushed, at once or a moment later. */
 void stores_give(struct stores *stores, struct handle *handle);
 
 /** stores_cleanup() - flush all that are idle, and remove what dead processes left. */

@@ -142,10 +142,13 @@ static int prepare(struct turn *turn, const char *key, const char *parent, int k
 
 	if (ret)
 		return ret;
-	ret = snapdrv_snapshot_prepare(turn->store, key, *parent ? parent : NULL, kind, labels,
-				       n_entries, &mounts, err);
+	ret = snapdrv_snapshot_prepare(turn->store, key, *parent ? parent : NULL,
+				       kind | SNAPDRV_SYNC_LATER, labels, n_entries, &mounts, err);
 	free(labels);
-	return ret ? ret : reply_mounts(turn, &mounts, err);
+	if (ret)
+		return ret;
+	handle_is_dirty(turn->handle, DIRTY_NOW);
+	return reply_mounts(turn, &mounts, err);
 }
 
 static int serve_prepare(struct turn *turn, const void *message, struct snapdrv_error *err)
@@ -195,7 +198,7 @@ static int serve_remove(struct turn *turn, const void *message, struct snapdrv_e
 
 	if (ret)
 		return ret;
-	turn->handle->is_dirty = 1;
+	handle_is_dirty(turn->handle, DIRTY_LATER);
 	return reply_empty(turn, err);
 }
 

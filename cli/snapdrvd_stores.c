@@ -9,11 +9,12 @@
 
 #define FLUSH_PAUSE_MS 100 /* many removals come together */
 
-static struct handle *take_idle(struct stores *stores, int only_dirty)
+/* The first one that is at least so dirty. */
+static struct handle *take_idle(struct stores *stores, enum dirt dirt)
 {
 	struct handle **at = &stores->idle, *handle;
 
-	while (*at && only_dirty && !(*at)->is_dirty)
+	while (*at && (*at)->dirt < dirt)
 		at = &(*at)->next;
 	handle = *at;
 	if (handle)
@@ -26,7 +27,7 @@ struct handle *stores_take(struct stores *stores, struct snapdrv_error *err)
 	struct handle *handle;
 
 	pthread_mutex_lock(&stores->lock);
-	handle = take_idle(stores, 0);
+	handle = take_idle(stores, CLEAN);
 	pthread_mutex_unlock(&stores->lock);
 	if (handle)
 		return handle;
@@ -49,7 +50,7 @@ void stores_give(struct stores *stores, struct handle *handle)
 	pthread_mutex_lock(&stores->lock);
 	handle->next = stores->idle;
 	stores->idle = handle;
-	if (handle->is_dirty)
+	if (handle->dirt)
 		pthread_cond_signal(&stores->changed);
 	pthread_mutex_unlock(&stores->lock);
 }
@@ -58,56 +59,80 @@ static void flush(struct handle *handle)
 {
 	struct snapdrv_error err;
 
-	handle->is_dirty = 0;
+	handle->dirt = CLEAN;
 	if (snapdrv_flush(handle->store, &err))
 		daemon_log("flush: %s", err.message);
 }
 
-static struct handle *take_dirty(struct stores *stores)
+static struct handle *take_dirty(struct stores *stores, enum dirt dirt)
 {
 	struct handle *handle;
 
 	pthread_mutex_lock(&stores->lock);
-	handle = take_idle(stores, 1);
+	handle = take_idle(stores, dirt);
 	pthread_mutex_unlock(&stores->lock);
 	return handle;
 }
 
-static void flush_dirty(struct stores *stores)
+static void flush_dirty(struct stores *stores, enum dirt dirt)
 {
 	struct handle *handle;
 
-	while ((handle = take_dirty(stores))) {
+	while ((handle = take_dirty(stores, dirt))) {
 		flush(handle);
 		stores_give(stores, handle);
 	}
 }
 
-static int has_dirty(const struct stores *stores)
+static enum dirt find_dirt(const struct stores *stores)
 {
+	enum dirt most = CLEAN;
+
 	for (const struct handle *handle = stores->idle; handle; handle = handle->next) {
-		if (handle->is_dirty)
-			return 1;
+		if (most < handle->dirt)
+			most = handle->dirt;
 	}
-	return 0;
+	return most;
+}
+
+/* Wait for something to flush. Return: how urgent that is, or CLEAN at the end. */
+static enum dirt wait_for_dirt(struct stores *stores)
+{
+	enum dirt dirt;
+
+	pthread_mutex_lock(&stores->lock);
+	while (!(dirt = find_dirt(stores)) && !stores->is_stopping)
+		pthread_cond_wait(&stores->changed, &stores->lock);
+	pthread_mutex_unlock(&stores->lock);
+	return dirt;
+}
+
+/* What is urgent waits for no more than the pause of what is not. */
+static void wait_a_moment(struct stores *stores)
+{
+	struct timespec until;
+	int ret = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += FLUSH_PAUSE_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	pthread_mutex_lock(&stores->lock);
+	while (!ret && !stores->is_stopping && find_dirt(stores) != DIRTY_NOW)
+		ret = pthread_cond_timedwait(&stores->changed, &stores->lock, &until);
+	pthread_mutex_unlock(&stores->lock);
 }
 
 static void *flush_stores(void *arg)
 {
-	const struct timespec pause = {.tv_nsec = FLUSH_PAUSE_MS * 1000000L};
 	struct stores *stores = arg;
-	int is_stopping;
+	enum dirt dirt;
 
-	do {
-		pthread_mutex_lock(&stores->lock);
-		while (!stores->is_stopping && !has_dirty(stores))
-			pthread_cond_wait(&stores->changed, &stores->lock);
-		is_stopping = stores->is_stopping;
-		pthread_mutex_unlock(&stores->lock);
-		if (!is_stopping)
-			nanosleep(&pause, NULL);
-		flush_dirty(stores);
-	} while (!is_stopping);
+	while ((dirt = wait_for_dirt(stores))) {
+		if (dirt == DIRTY_LATER)
+			wait_a_moment(stores);
+		flush_dirty(stores, dirt);
+	}
 	return NULL;
 }
 
@@ -116,7 +141,7 @@ int stores_cleanup(struct stores *stores, struct snapdrv_error *err)
 	struct handle *handle;
 	int ret;
 
-	flush_dirty(stores);
+	flush_dirty(stores, DIRTY_LATER);
 	handle = stores_take(stores, err);
 	ret = handle ? snapdrv_cleanup(handle->store, err) : -EIO;
 	stores_give(stores, handle);
@@ -152,7 +177,7 @@ void stores_stop(struct stores *stores)
 	pthread_cond_signal(&stores->changed);
 	pthread_mutex_unlock(&stores->lock);
 	pthread_join(stores->flusher, NULL);
-	while ((handle = take_idle(stores, 0))) {
+	while ((handle = take_idle(stores, CLEAN))) {
 		snapdrv_close(handle->store);
 		free(handle);
 	}

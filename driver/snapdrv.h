@@ -679,6 +679,13 @@ enum snapdrv_kind {
 };
 
 /**
+ * SNAPDRV_SYNC_LATER - or-ed to a kind: snapdrv_snapshot_prepare() does not wait for the disk where a new
+ * snapshot holds nothing yet (overlay); snapdrv_flush() of the same handle does. A power cut before that
+ * forgets the snapshot as a whole.
+ */
+#define SNAPDRV_SYNC_LATER 0x100
+
+/**
  * struct snapdrv_label - a pair of words that a runtime keeps with a snapshot: 4,096 bytes together. One
  * whose value is empty is none: setting it takes it away.
  */
@@ -733,13 +740,14 @@ void snapdrv_snapshot_done(struct snapdrv_snapshot *snapshot);
  * @store:  an open store. Borrowed, like all else.
  * @key:    any text of 1 to 4,096 bytes; it never becomes a path.
  * @parent: the name of a committed snapshot, or NULL for none.
- * @kind:   SNAPDRV_ACTIVE or SNAPDRV_VIEW.
+ * @kind:   SNAPDRV_ACTIVE or SNAPDRV_VIEW, maybe with SNAPDRV_SYNC_LATER.
  * @labels: @n_labels of them. With SNAPDRV_LABEL_REF, and the store has that ChainID over @parent (from a
  *          load, a pull, or another snapshot), a committed snapshot with this label is made for it
  *          instead, unless there is one, and the call fails with EEXIST: nothing needs to be unpacked.
  * @ret_mounts: as snapdrv_snapshot_mounts(). May be NULL.
  *
- * Nothing is mounted. On disk when the call returns. Nothing is copied on overlay and btrfs.
+ * Nothing is mounted. On disk when the call returns, unless told otherwise. Nothing is copied on overlay
+ * and btrfs.
  *
  * Return: 0, or a negative errno value: BUSY with EEXIST (the key is taken, or see @labels) or EBUSY
  * (the parent is not committed), MISSING (no such parent), USAGE (a name or label that is none), FAILED.

@@ -23,7 +23,7 @@ struct doomed {
 	size_t n_removed;
 	int *mounts; /* descriptors of mount_keep() */
 	size_t n_mounts;
-	int is_late; /* a change that took rows away, and maybe no file, is not on disk yet */
+	int is_late; /* a change that removed no file is not on disk yet */
 };
 
 /** struct graph - a store with its backend. */

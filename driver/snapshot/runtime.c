@@ -20,6 +20,7 @@ struct preparation {
 	const char *key;
 	const char *parent; /* or NULL */
 	enum tree_kind kind;
+	int is_lazy; /* the disk is waited for later */
 	const struct labels *labels;
 	struct snapshot top; /* the parent's node; its id is 0 for none */
 	struct draft draft;
@@ -197,6 +198,7 @@ static int prepare(struct preparation *prep, struct snapdrv_error *err)
 {
 	struct store *store = &prep->graph->store;
 	const char *ref = labels_get(prep->labels, SNAPDRV_LABEL_REF);
+	int is_lazy = prep->is_lazy && prep->graph->backend.ops->active_safety == SAFE_EMPTY;
 	int ret = prep->parent ? find_parent(prep, err) : 0;
 
 	if (!ret && ref && prep->kind == TREE_ACTIVE)
@@ -204,7 +206,7 @@ static int prepare(struct preparation *prep, struct snapdrv_error *err)
 	if (!ret)
 		ret = make_draft(prep, err);
 	if (!ret)
-		ret = store_begin(store, err);
+		ret = is_lazy ? store_begin_lazy(store, err) : store_begin(store, err);
 	if (ret)
 		return ret;
 	ret = prepare_in_change(prep, err);
@@ -213,9 +215,11 @@ static int prepare(struct preparation *prep, struct snapdrv_error *err)
 		return ret;
 	}
 	ret = store_commit(store, err);
-	if (!ret)
-		draft_forget(&prep->draft);
-	return ret;
+	if (ret)
+		return ret;
+	draft_forget(&prep->draft);
+	prep->graph->doomed.is_late |= is_lazy;
+	return 0;
 }
 
 static int add_option(struct snapdrv_mount *mount, const char *name, const char *value,
@@ -264,14 +268,16 @@ int runtime_prepare(struct graph *graph, const char *key, const char *parent, in
 		    const struct labels *labels, struct snapdrv_mounts *ret_mounts,
 		    struct snapdrv_error *err)
 {
+	int plain_kind = kind & ~SNAPDRV_SYNC_LATER;
 	struct preparation prep = {.graph = graph,
 				   .key = key,
 				   .parent = parent && *parent ? parent : NULL,
-				   .kind = kind == SNAPDRV_VIEW ? TREE_VIEW : TREE_ACTIVE,
+				   .kind = plain_kind == SNAPDRV_VIEW ? TREE_VIEW : TREE_ACTIVE,
+				   .is_lazy = !!(kind & SNAPDRV_SYNC_LATER),
 				   .labels = labels};
 	int ret = runtime_check(key, labels, err);
 
-	if (!ret && kind != SNAPDRV_VIEW && kind != SNAPDRV_ACTIVE)
+	if (!ret && plain_kind != SNAPDRV_VIEW && plain_kind != SNAPDRV_ACTIVE)
 		ret = fail(err, SNAPDRV_USAGE, EINVAL, "snapshot %s: kind %d is none to prepare",
 			   quote(key).text, kind);
 	if (!ret) {
