@@ -226,6 +226,27 @@ many_layers() {
 }
 case_ "1 to 500 layers are mounted by mount(2), whose options are a page" many_layers
 
+# order WORD...: of the waits for the disk and the answers, as they come when these commands run.
+order() {
+	timeout 60 strace -f -y -e trace=fdatasync,write -o trace "$RUNTIME" "$ROOT" "$@" >out || fail_ "$(cat out)"
+	sed -nE 's/.* fdatasync\(.*snapdrv\.db-wal>\).*/disk/p; s/.* write\(1<.*/answer/p' trace | tr '\n' ' '
+}
+later() {
+	layer a - one 'echo 1 >f'
+	same "disk answer " "$(order prepare k one)"
+	if [ "$BACKEND" = overlay ]; then
+		same "answer disk " "$(order later l one , flush)"
+		# The end of the handle is as good.
+		same "answer disk " "$(order later m one)"
+	else
+		same "disk answer " "$(order later l one)"
+	fi
+	# A commit waits for all.
+	runtime later n one
+	[[ $(order commit two n) == "disk "* ]] || fail_ "no wait for the disk"
+}
+case_ "a snapshot is on disk when it is answered, or, where that was asked, at the flush" later
+
 killed() {
 	local i state
 	layer a - one 'echo 1 >f'

@@ -4,7 +4,7 @@
  *
  *   runtime ROOT COMMAND [ARGUMENT...] [, COMMAND ...]
  *
- *   prepare KEY PARENT [LABEL=VALUE...]    view likewise    mounts KEY    usage KEY
+ *   prepare KEY PARENT [LABEL=VALUE...]    view, later likewise    flush    mounts KEY    usage KEY
  *   commit NAME KEY [LABEL=VALUE...]    rebase NAME KEY PARENT    remove KEY    stat KEY
  *   set KEY [LABEL=VALUE...]    replace KEY [LABEL=VALUE...]    list    cleanup
  *   apply KEY FILE [MEDIA-TYPE]    apply-to FILE [TYPE SOURCE OPTION,OPTION...]...    apply-broken KEY
@@ -175,13 +175,19 @@ static int run(struct snapdrv_store *store, char **words, int count, struct snap
 	uint64_t bytes, inodes;
 	int ret;
 
-	if (!strcmp(command, "prepare") || !strcmp(command, "view")) {
+	if (!strcmp(command, "prepare") || !strcmp(command, "view") || !strcmp(command, "later")) {
+		int kind = *command == 'v' ? SNAPDRV_VIEW : SNAPDRV_ACTIVE;
+
 		read_labels(words + 3, count - 3);
-		ret = snapdrv_snapshot_prepare(store, key, or_null(words[2]),
-					       *command == 'v' ? SNAPDRV_VIEW : SNAPDRV_ACTIVE,
-					       labels, n_labels, &mounts, err);
+		if (*command == 'l')
+			kind |= SNAPDRV_SYNC_LATER;
+		ret = snapdrv_snapshot_prepare(store, key, or_null(words[2]), kind, labels,
+					       n_labels, &mounts, err);
 		if (!ret)
 			print_mounts(&mounts);
+		fflush(stdout);
+	} else if (!strcmp(command, "flush")) {
+		ret = snapdrv_flush(store, err);
 	} else if (!strcmp(command, "mounts")) {
 		ret = snapdrv_snapshot_mounts(store, key, &mounts, err);
 		if (!ret)
