@@ -4,6 +4,7 @@
  * asks the next differ in its list.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ static int apply(struct turn *turn, const ApplyRequest *request,
 	ret = blame(blob, ret, err);
 	blob_close(blob);
 	free(mounts.mounts);
+	malloc_trim(0); /* a layer takes some MiB, and the next one may come much later */
 	return ret;
 }
 

@@ -3,6 +3,7 @@
 
 Client(SOCKET, PROTO_DIR).prepare(key=..., parent=...) and so on: the method's request has these fields;
 the answer is the response's message, or Failed with the name of gRPC's status."""
+import copy
 import os
 import subprocess
 import tempfile
@@ -37,6 +38,13 @@ class Client:
         self.channel = grpc.insecure_channel(f"unix:{path}")
         self.pool = _pool(proto_dir)
         self.factory = message_factory.MessageFactory(self.pool)
+        self.metadata = ()
+
+    def with_namespace(self, name):
+        """The same client, in a namespace of containerd."""
+        other = copy.copy(self)
+        other.metadata = (("containerd-namespace", name),)
+        return other
 
     def message(self, name):
         return self.factory.GetPrototype(self.pool.FindMessageTypeByName(name))
@@ -49,6 +57,9 @@ class Client:
             raise Failed(error) from None
 
     def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+
         def call(**fields):
             service = self.pool.FindServiceByName(f"{DIFF}.Diff" if name in ("apply", "diff")
                                                   else f"{SNAPSHOTS}.Snapshots")
@@ -59,7 +70,7 @@ class Client:
             make = self.channel.unary_stream if name == "list" else self.channel.unary_unary
             try:
                 answer = make(path, request_serializer=lambda m: m.SerializeToString(),
-                              response_deserializer=response.FromString)(request, timeout=60)
+                              response_deserializer=response.FromString)(request, timeout=60, metadata=self.metadata)
                 return list(answer) if name == "list" else answer
             except grpc.RpcError as error:
                 raise Failed(error) from None
