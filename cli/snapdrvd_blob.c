@@ -82,14 +82,10 @@ static int open_stream(struct blob *blob, const char *method, const char *namesp
 static int send_message(struct blob *blob, const ProtobufCMessage *message,
 			struct snapdrv_error *err)
 {
-	size_t size = protobuf_c_message_get_packed_size(message);
-	uint8_t *data = malloc(size + 1);
-	int ret;
+	size_t size;
+	uint8_t *data = message_pack(message, &size, err);
+	int ret = data ? rpc_stream_send(blob->stream, data, size, err) : -ENOMEM;
 
-	if (!data)
-		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
-	protobuf_c_message_pack(message, data);
-	ret = rpc_stream_send(blob->stream, data, size, err);
 	free(data);
 	return ret;
 }

@@ -8,16 +8,25 @@
 
 #define METHODS_MAX 16
 
-int turn_reply(struct turn *turn, const ProtobufCMessage *message, struct snapdrv_error *err)
+uint8_t *message_pack(const ProtobufCMessage *message, size_t *ret_size, struct snapdrv_error *err)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
 	uint8_t *data = malloc(size + 1);
-	int ret;
 
-	if (!data)
-		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
-	protobuf_c_message_pack(message, data);
-	ret = rpc_reply(turn->call, data, size, err);
+	if (!data) {
+		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return NULL;
+	}
+	*ret_size = protobuf_c_message_pack(message, data);
+	return data;
+}
+
+int turn_reply(struct turn *turn, const ProtobufCMessage *message, struct snapdrv_error *err)
+{
+	size_t size;
+	uint8_t *data = message_pack(message, &size, err);
+	int ret = data ? rpc_reply(turn->call, data, size, err) : -ENOMEM;
+
 	free(data);
 	return ret;
 }

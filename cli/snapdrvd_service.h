@@ -35,6 +35,9 @@ const struct rpc_method *service_methods(void);
 extern const struct service_method snapshots_methods[];
 extern const struct service_method diff_methods[];
 
+/** message_pack() - a message's bytes. Return: for free(3), or NULL with @err filled. */
+uint8_t *message_pack(const ProtobufCMessage *message, size_t *ret_size, struct snapdrv_error *err);
+
 /** turn_reply() - send a message. */
 int turn_reply(struct turn *turn, const ProtobufCMessage *message, struct snapdrv_error *err);
 

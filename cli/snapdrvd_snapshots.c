@@ -202,25 +202,31 @@ static int serve_remove(struct turn *turn, const void *message, struct snapdrv_e
 	return reply_empty(turn, err);
 }
 
-static int serve_stat(struct turn *turn, const void *message, struct snapdrv_error *err)
+/* The responses of Stat and Update have the same one field. @snapshot: freed. */
+static int reply_info(struct turn *turn, struct snapdrv_snapshot *snapshot,
+		      struct snapdrv_error *err)
 {
-	const MESSAGE(StatSnapshotRequest) *request = message;
 	MESSAGE(StatSnapshotResponse)
 	response = CONTAINERD__SERVICES__SNAPSHOTS__V1__STAT_SNAPSHOT_RESPONSE__INIT;
-	struct snapdrv_snapshot snapshot;
 	struct packed_info packed;
-	int ret = snapdrv_snapshot_stat(turn->store, request->key, &snapshot, err);
+	int ret = info_pack(&packed, snapshot, err);
 
-	if (ret)
-		return ret;
-	ret = info_pack(&packed, &snapshot, err);
 	if (!ret) {
 		response.info = &packed.info;
 		ret = turn_reply(turn, &response.base, err);
 		info_done(&packed);
 	}
-	snapdrv_snapshot_done(&snapshot);
+	snapdrv_snapshot_done(snapshot);
 	return ret;
+}
+
+static int serve_stat(struct turn *turn, const void *message, struct snapdrv_error *err)
+{
+	const MESSAGE(StatSnapshotRequest) *request = message;
+	struct snapdrv_snapshot snapshot;
+	int ret = snapdrv_snapshot_stat(turn->store, request->key, &snapshot, err);
+
+	return ret ? ret : reply_info(turn, &snapshot, err);
 }
 
 #define LABEL_PATH "labels."
@@ -269,11 +275,8 @@ static int read_update(const UpdateRequest *request, struct snapdrv_label **ret_
 static int serve_update(struct turn *turn, const void *message, struct snapdrv_error *err)
 {
 	const UpdateRequest *request = message;
-	MESSAGE(UpdateSnapshotResponse)
-	response = CONTAINERD__SERVICES__SNAPSHOTS__V1__UPDATE_SNAPSHOT_RESPONSE__INIT;
 	struct snapdrv_snapshot snapshot;
 	struct snapdrv_label *labels = NULL;
-	struct packed_info packed;
 	size_t count = 0;
 	int replace = 0, ret;
 
@@ -285,16 +288,7 @@ static int serve_update(struct turn *turn, const void *message, struct snapdrv_e
 	ret = snapdrv_snapshot_update(turn->store, request->info->name, labels, count, replace,
 				      &snapshot, err);
 	free(labels);
-	if (ret)
-		return ret;
-	ret = info_pack(&packed, &snapshot, err);
-	if (!ret) {
-		response.info = &packed.info;
-		ret = turn_reply(turn, &response.base, err);
-		info_done(&packed);
-	}
-	snapdrv_snapshot_done(&snapshot);
-	return ret;
+	return ret ? ret : reply_info(turn, &snapshot, err);
 }
 
 /* ---- lists --------------------------------------------------------------------------------- */
