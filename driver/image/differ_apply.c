@@ -83,11 +83,14 @@ static int unpack(struct application *application, struct snapdrv_error *err)
 		.carries_out = application->tree.carries_out,
 		.lower_fd = application->tree.lower_fd,
 	};
+	cleanup_writeback struct writeback writeback = {0};
 	struct intake intake;
 	int ret;
 
 	intake_init(&intake, application->graph, NULL);
 	request.limits = intake.limits;
+	/* The commit that comes waits for the disk. */
+	intake_write_back(&intake, &writeback);
 	ret = layer_unpack(&request, &application->result, err);
 	if (ret)
 		return ret;
