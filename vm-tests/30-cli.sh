@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Files of tests/cli in a guest, on Debian's kernel (6.1: an overlay takes no layers one at a time there). An emulated
 # processor is slow: VM_CLI names others than these. All that need no compiler, registry or network are fit.
+# 63-many-layers fails there: while an image is loaded, its layers have long names (staging/SESSION/N), of which one page
+# of mount options holds 113.
 . "$(dirname "$0")/../tests/lib.sh"
 
-FITTING="20-import 30-create 55-diff 63-many-layers"
+FITTING="20-import 30-create 55-diff"
 PROGRAMS="/usr/bin/python3 awk attr basename cat chattr chmod chown comm cp cut date dd diff dirname du env find getfattr grep
 	gzip head id kill ln losetup ls mkdir mkfifo mknod mktemp mount mountpoint mv od paste printf ps realpath rm rmdir sed seq skopeo
 	setfattr setfacl setpriv sha256sum sleep sort stat strace sync tail tar tee timeout touch tr truncate umoci umount unshare wc
