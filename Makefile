@@ -262,7 +262,7 @@ check-vm: vm-deps
 # The part that continuous integration has time for.
 check-vm-short: vm-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
-	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh $(FUZZERS:=.d)
+	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh
 
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled
