@@ -302,7 +302,5 @@ uninstall: docs
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build units fuzzers fuzz fuzz-coverage docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
-	check-tsan install uninstall clean
-.PHONY: all build units docs deps test-deps demo-deps bench-deps demo check check-long bench lint check-asan \
-	check-tsan check-vm check-vm-short vm-deps install uninstall clean $(FUZZERS:=.d)
+.PHONY: all build units fuzzers fuzz fuzz-coverage docs deps test-deps demo-deps bench-deps demo check check-long \
+	bench lint check-asan check-tsan check-vm check-vm-short vm-deps install uninstall clean

@@ -6,7 +6,7 @@
 #
 #	daemon_start [OPTION...]	snapdrvd over $ROOT on $CASE/d.sock; its log is $CASE/d.log
 #	daemon_stop [SIGNAL]		end it, and wait
-#	[CRI=1] containerd_start old|new	Debian 12's or Debian 13's, with the CRI plugin if so asked
+#	[CRI=1] containerd_start old|new|plain	Debian 12's; Debian 13's, or that with its own differ; with the CRI plugin
 #	containerd_stop [SIGNAL]
 #	ctr ...				its client
 
@@ -64,7 +64,7 @@ daemon_stop() {
 containerd_start() {
 	case $1 in
 	old) CONTAINERD=$(dirname "$(command -v containerd)") ;;
-	new) CONTAINERD=$("$TOOLS/newcontainerd") || fail_ "no containerd of Debian 13" ;;
+	new | plain) CONTAINERD=$("$TOOLS/newcontainerd") || fail_ "no containerd of Debian 13" ;;
 	esac
 	mkdir -p "$CASE/c"
 	# The README's configuration; before containerd 1.7 there were no differs in it.
@@ -72,7 +72,7 @@ containerd_start() {
 		sed "s|/run/snapdrv/snapdrvd.sock|$CASE/d.sock|" |
 		awk -v version="$1" -v cri="${CRI:-}" '
 			/^#/ { next }
-			/^\[/ { leave = (version == "old" && /diff/) || (!cri && /cri/) }
+			/^\[/ { leave = (version != "new" && /diff/) || (!cri && /cri/) }
 			!leave' >"$CASE/c.toml"
 	sed -i "/^version/r /dev/stdin" "$CASE/c.toml" <<-END
 		root = "$CASE/c/root"
