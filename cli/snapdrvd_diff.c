@@ -30,7 +30,7 @@ static int blame(const struct blob *blob, int ret, struct snapdrv_error *err)
 	if (!ret || !why || !err)
 		return ret;
 	*err = *why;
-	return why->errnum ? -why->errnum : ret;
+	return ret;
 }
 
 static int check_digest(const Descriptor *layer, const struct snapdrv_applied *applied,
