@@ -116,7 +116,7 @@ static int list_image_space(struct graph *graph, struct snapdrv_df *df, struct s
 		if (!row)
 			return -ENOMEM;
 		row->id = text_dup(query_text(query, 0), err);
-		if (query_text(query, 1))
+		if (!query_is_null(query, 1))
 			row->reference = text_dup(query_text(query, 1), err);
 		row->created_ns = query_int(query, 2);
 		row->bytes = (uint64_t)query_int(query, 3);

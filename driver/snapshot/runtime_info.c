@@ -42,7 +42,7 @@ int runtime_find(struct graph *graph, const char *name, struct runtime_row *ret_
 				   .snapshot = query_int(query, 1),
 				   .root_opaque = (int)query_int(query, 2)};
 	strncpy(row.diff_id, query_text(query, 3), sizeof(row.diff_id) - 1);
-	if (query_text(query, 4)) {
+	if (!query_is_null(query, 4)) {
 		row.parent = text_dup(query_text(query, 4), err);
 		if (!row.parent)
 			return -ENOMEM;
@@ -134,7 +134,7 @@ static int start_snapshot(struct query *query, struct snapdrv_snapshot *snapshot
 	static const int kinds[] = {[TREE_LAYER] = SNAPDRV_COMMITTED,
 				    [TREE_ACTIVE] = SNAPDRV_ACTIVE,
 				    [TREE_VIEW] = SNAPDRV_VIEW};
-	const char *parent = query_text(query, 2);
+	const char *parent = query_is_null(query, 2) ? NULL : query_text(query, 2);
 
 	snapshot->name = text_dup(query_text(query, 0), err);
 	snapshot->parent = parent ? text_dup(parent, err) : NULL;
@@ -160,7 +160,7 @@ static int list(struct query *query,
 
 		ret = start_snapshot(query, &snapshot, err);
 		while (!ret && found == 1 && !strcmp(query_text(query, 0), snapshot.name)) {
-			if (query_text(query, 5))
+			if (!query_is_null(query, 5))
 				ret = add_label(&snapshot, query_text(query, 5),
 						query_text(query, 6), err);
 			if (!ret)

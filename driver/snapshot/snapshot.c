@@ -20,12 +20,17 @@ static int read_snapshot(struct query *query, struct snapshot *ret_snapshot,
 			 struct snapdrv_error *err)
 {
 	int found = query ? query_next(query, err) : -EIO;
+	const char *kind;
 
 	if (found != 1)
 		return found;
+	kind = strchr(kinds, query_text(query, 1)[0]);
+	if (!kind || !*kind)
+		return fail(err, SNAPDRV_FAILED, EUCLEAN, "database: snapshot %lld has no kind",
+			    (long long)query_int(query, 0));
 	*ret_snapshot = (struct snapshot){
 		.id = query_int(query, 0),
-		.kind = (enum tree_kind)(strchr(kinds, query_text(query, 1)[0]) - kinds),
+		.kind = (enum tree_kind)(kind - kinds),
 		.parent = query_int(query, 2),
 		.tree = query_int(query, 3),
 		.depth = (unsigned)query_int(query, 4),

@@ -286,7 +286,14 @@ int64_t query_int(struct query *query, int column)
 
 const char *query_text(struct query *query, int column)
 {
-	return (const char *)sqlite3_column_text(query->statement, column);
+	const char *text = (const char *)sqlite3_column_text(query->statement, column);
+
+	return text ? text : "";
+}
+
+int query_is_null(struct query *query, int column)
+{
+	return sqlite3_column_type(query->statement, column) == SQLITE_NULL;
 }
 
 const void *query_bytes(struct query *query, int column, size_t *ret_size)

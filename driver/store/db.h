@@ -39,8 +39,12 @@ int query_next(struct query *query, struct snapdrv_error *err);
 /** query_int() - a column of the row. NULL is 0. */
 int64_t query_int(struct query *query, int column);
 
-/** query_text() - a column of the row, NULL for NULL; borrowed until the next query_next(). */
+/**
+ * query_text() - a column of the row, "" for NULL: a damaged database may have one where none should be.
+ * Borrowed until the next query_next(). query_is_null() - whether it is NULL.
+ */
 const char *query_text(struct query *query, int column);
+int query_is_null(struct query *query, int column);
 
 /** query_bytes() - a column of the row as bytes; borrowed until the next query_next(). */
 const void *query_bytes(struct query *query, int column, size_t *ret_size);
