@@ -120,7 +120,7 @@ static int name_beginnings(struct graph *graph, const struct image *image,
 		graph->store.db, err,
 		"WITH RECURSIVE below(id, parent) AS ("
 		" SELECT id, parent FROM snapshot WHERE id = ?1"
-		" UNION ALL SELECT s.id, s.parent FROM snapshot s, below"
+		" UNION SELECT s.id, s.parent FROM snapshot s, below"
 		" WHERE s.id = below.parent)"
 		"SELECT config_digest, config FROM below JOIN image ON image.top = below.id"
 		" WHERE image.id != ?2 ORDER BY image.id DESC",

@@ -67,12 +67,14 @@ static int list_blobs(struct graph *graph, int64_t image, struct strings *digest
 static int release_removed(struct graph *graph, int64_t image, struct doomed *doomed,
 			   struct snapdrv_error *err)
 {
-	int64_t id;
+	int64_t id = 0;
 	int found;
 
+	/* One after the other: in a damaged database a row may stay. */
 	while ((found = db_get_int(graph->store.db, &id, err,
-				   "SELECT snapshot FROM container WHERE image = ?", "i", image)) ==
-	       1) {
+				   "SELECT snapshot FROM container WHERE image = ? AND"
+				   " snapshot > ? ORDER BY snapshot LIMIT 1",
+				   "ii", image, id)) == 1) {
 		int ret = snapshot_release(graph, id, doomed, err);
 
 		if (ret)

@@ -285,11 +285,14 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 
 int graph_release_removed(struct graph *graph, struct doomed *doomed, struct snapdrv_error *err)
 {
-	int64_t id;
+	int64_t id = 0;
 	int found;
 
+	/* One after the other: in a damaged database a row may stay. */
 	while ((found = db_get_int(graph->store.db, &id, err,
-				   "SELECT id FROM snapshot WHERE removed", "")) == 1) {
+				   "SELECT id FROM snapshot WHERE removed AND id > ?"
+				   " ORDER BY id LIMIT 1",
+				   "i", id)) == 1) {
 		int ret = snapshot_release(graph, id, doomed, err);
 
 		if (ret)

@@ -14,6 +14,9 @@
 	"SELECT id, kind, parent, tree, depth, " \
 	"(SELECT in_active FROM tree WHERE tree.id = snapshot.tree) FROM snapshot "
 
+/* Of a damaged database, whose parents may go in a circle; twice what a kernel mounts and more. */
+#define DEPTH_MAX "4096"
+
 static const char kinds[] = {[TREE_LAYER] = 'c', [TREE_ACTIVE] = 'a', [TREE_VIEW] = 'v', '\0'};
 
 static int read_snapshot(struct query *query, struct snapshot *ret_snapshot,
@@ -101,7 +104,7 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 		"WITH RECURSIVE chain(id, parent, tree, level) AS ("
 		" SELECT id, parent, tree, 0 FROM snapshot WHERE id = ?"
 		" UNION ALL SELECT s.id, s.parent, s.tree, level + 1 FROM snapshot s, chain"
-		" WHERE s.id = chain.parent)"
+		" WHERE s.id = chain.parent AND level < " DEPTH_MAX ")"
 		"SELECT tree.id, tree.root_given, tree.root_opaque, in_active FROM chain "
 		"JOIN tree ON tree.id = chain.tree"
 		" ORDER BY level DESC",
