@@ -45,7 +45,7 @@ int daemon_fail(struct snapdrv_error *err, int code, int errnum, const char *for
 	return -errnum;
 }
 
-/* "/containerd.services.diff.v1.Diff/Apply": the service is "Diff". */
+/* Counted always; a line in the log for what failed. */
 static void call_over(void *arg, const struct rpc_outcome *outcome)
 {
 	struct daemon *daemon = arg;
@@ -68,7 +68,7 @@ static void call_over(void *arg, const struct rpc_outcome *outcome)
 			   count.status, outcome->err->message);
 }
 
-/* The threads that come inherit it: the signals are for wait_for_end() alone. */
+/* The threads that come inherit it: the signals are for sigwait(3) alone. */
 static void block_signals(sigset_t *ret_ends)
 {
 	sigemptyset(ret_ends);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "snapdrvd.h"
+#include "wire/rpc_accept.h"
 
 #define CALLS_MAX 64   /* methods times statuses that are counted apart */
 #define N_BOUNDS 9     /* of the histogram */
@@ -255,28 +256,18 @@ static void answer(struct metrics *metrics, int fd)
 	free(body);
 }
 
+static void answer_and_close(void *arg, int fd)
+{
+	answer(arg, fd);
+	close(fd);
+}
+
 static void *answer_all(void *arg)
 {
-	struct metrics *metrics = arg;
-	struct pollfd polls[] = {{.fd = metrics->stop_fd, .events = POLLIN},
-				 {.fd = metrics->listen_fd, .events = POLLIN}};
+	const struct metrics *metrics = arg;
 
-	for (;;) {
-		int fd;
-
-		if (poll(polls, 2, -1) < 0 && errno != EINTR)
-			return NULL;
-		if (polls[0].revents)
-			return NULL;
-		/* cppcheck-suppress nullPointer ; accept4(2) takes two NULLs */
-		fd = accept4(metrics->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0) {
-			answer(metrics, fd);
-			close(fd);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			poll(polls, 1, 100);
-		}
-	}
+	accept_each(metrics->listen_fd, metrics->stop_fd, SOCK_CLOEXEC, answer_and_close, arg);
+	return NULL;
 }
 
 int metrics_start(struct stores *stores, int listen_fd, struct metrics **ret_metrics,

@@ -16,7 +16,6 @@
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,10 +27,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "wire/rpc_accept.h"
 
-#define CALLS_OFFERED 64   /* places for calls that no thread has looked at yet */
-#define STREAMS_MAX 1024   /* calls on one connection at once */
-#define ACCEPT_PAUSE_MS 50 /* when there are no descriptors left */
+#define CALLS_OFFERED 64 /* places for calls that no thread has looked at yet */
+#define STREAMS_MAX 1024 /* calls on one connection at once */
 
 /* What a completion is for: its address is the tag. */
 struct event {
@@ -339,26 +338,20 @@ static void *take_events(void *arg)
 	}
 }
 
+static void take_connection(void *arg, int fd)
+{
+	const struct rpc_server *server = arg;
+
+	grpc_server_add_channel_from_fd(server->server, fd, server->credentials);
+}
+
 static void *take_connections(void *arg)
 {
-	struct rpc_server *server = arg;
-	struct pollfd polls[] = {{.fd = server->stop_fd, .events = POLLIN},
-				 {.fd = server->listen_fd, .events = POLLIN}};
+	const struct rpc_server *server = arg;
 
-	for (;;) {
-		int fd;
-
-		if (poll(polls, 2, -1) < 0 && errno != EINTR)
-			return NULL;
-		if (polls[0].revents)
-			return NULL;
-		/* cppcheck-suppress nullPointer ; accept4(2) takes two NULLs */
-		fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0)
-			grpc_server_add_channel_from_fd(server->server, fd, server->credentials);
-		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			poll(polls, 1, ACCEPT_PAUSE_MS);
-	}
+	accept_each(server->listen_fd, server->stop_fd, SOCK_NONBLOCK | SOCK_CLOEXEC,
+		    take_connection, arg);
+	return NULL;
 }
 
 static void server_is_down(struct event *event, int is_done)
