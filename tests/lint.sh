@@ -56,6 +56,7 @@ declare -A MAY=(
 	[backend]="base kernel"
 	[snapshot]="base kernel store backend"
 	[image]="base wire store layer snapshot"
+	[build]="base kernel store layer snapshot image"
 )
 
 room_of() {
