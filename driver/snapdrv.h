@@ -991,7 +991,8 @@ struct snapdrv_layer_space {
  * struct snapdrv_df - what the store holds.
  * @containers: .bytes is SNAPDRV_UNKNOWN unless each one was measured.
  * @layers: unpacked; sizes are those of the files, as they were counted then. @blobs: compressed layers,
- * manifests, configs.
+ * manifests, configs. What steps of builds left is among both, reclaimable where no image has it.
+ * @caches: directories that steps of builds keep (RUN --mount=type=cache), as they were after the last one.
  * @image_rows, @container_rows, @layer_rows: one by one; empty unless they were asked for.
  */
 struct snapdrv_df {
@@ -999,6 +1000,7 @@ struct snapdrv_df {
 	struct snapdrv_space containers;
 	struct snapdrv_space layers;
 	struct snapdrv_space blobs;
+	struct snapdrv_space caches;
 	struct snapdrv_image_space *image_rows;
 	size_t n_image_rows;
 	struct snapdrv_container_space *container_rows;
@@ -1040,12 +1042,14 @@ struct snapdrv_gc_count {
  * struct snapdrv_gc - what snapdrv_gc() removed, or would.
  * @layers:     that no image or container needs. @blobs: that no image names.
  * @strays:     files and directories in the store's directories that it knows nothing of.
+ * @caches:     directories that steps of builds kept.
  * @kept_bytes: of layers and blobs that nothing needs, which stay.
  */
 struct snapdrv_gc {
 	struct snapdrv_gc_count layers;
 	struct snapdrv_gc_count blobs;
 	struct snapdrv_gc_count strays;
+	struct snapdrv_gc_count caches;
 	uint64_t kept_bytes;
 };
 
@@ -1054,7 +1058,9 @@ struct snapdrv_gc {
  * @options: or NULL. Borrowed.
  *
  * What other processes are working on stays. What dead ones left is swept before, by snapdrv_open(), and
- * is not counted. Images, with or without a name, stay: snapdrv_rmi() removes them.
+ * is not counted. Images, with or without a name, stay: snapdrv_rmi() removes them. What steps of builds
+ * came to goes where no image has it, and the directories that they keep; while somebody builds, all layers
+ * and blobs stay.
  */
 int snapdrv_gc(struct snapdrv_store *store, const struct snapdrv_gc_options *options,
 	       struct snapdrv_gc *ret_gc, struct snapdrv_error *err);
