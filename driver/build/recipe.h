@@ -172,6 +172,13 @@ int recipe_parse(const char *file, const char *text, size_t size, struct recipe 
 /** recipe_parse_trigger() - an ONBUILD instruction of an image's config. @ret_step: for recipe_step_done(). */
 int recipe_parse_trigger(const char *text, struct recipe_step *ret_step, struct snapdrv_error *err);
 
+/**
+ * recipe_remote() - whether a source of ADD or COPY, expanded, is a URL or a git repository. recipe_parse()
+ * refuses those that it sees.
+ * Return: "a URL; builds fetch no sources" or the like, for messages, or NULL.
+ */
+const char *recipe_remote(const char *source);
+
 /** recipe_op_name() - "RUN", for messages. */
 const char *recipe_op_name(enum recipe_op op);
 

@@ -65,9 +65,15 @@ struct tree_sink_ops {
 	int (*opaque)(struct tree_sink *sink, const char *path, struct snapdrv_error *err);
 };
 
-/** struct tree_sink - to be embedded first in a sink's own struct. */
+/**
+ * struct tree_sink - to be embedded first in a sink's own struct.
+ * @refuses_marks: the archive is no layer: a whiteout or opaque mark in it is REFUSED.
+ * @latest: later mtimes become this one; NULL for none. Borrowed.
+ */
 struct tree_sink {
 	const struct tree_sink_ops *ops;
+	int refuses_marks;
+	const struct timespec *latest;
 };
 
 #endif
