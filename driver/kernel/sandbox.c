@@ -114,16 +114,20 @@ static void become(const char *const *argv, const struct pipes *pipes)
 static int pass_output(const struct sandbox_run *run, int output_fd, struct snapdrv_error *err)
 {
 	struct pollfd polled[] = {{.fd = output_fd, .events = POLLIN},
-				  {.fd = run->cancel_fd, .events = POLLIN}};
+				  {.fd = run->cancel_fds[0], .events = POLLIN},
+				  {.fd = run->cancel_fds[1], .events = POLLIN}};
 	char block[16384];
 
 	for (;;) {
 		ssize_t got;
 		int ret;
 
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+		if (poll(polled, 3, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			return fail_errno(err, "wait for its output");
-		if (run->cancel_fd >= 0 && polled[1].revents)
+		}
+		if (polled[1].revents || polled[2].revents)
 			return fail(err, SNAPDRV_FAILED, ECANCELED, "cancelled");
 		if (!polled[0].revents)
 			continue;

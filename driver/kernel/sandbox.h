@@ -29,13 +29,13 @@ void sandbox_unmount(const char *path);
  * @argv:    its words, NULL at the end; argv[0] is looked for in PATH.
  * @output:  takes what it writes to stdout and stderr, as it comes, in the calling thread; a negative errno
  *           value, with the error filled, ends the program. @arg: its argument.
- * @cancel_fd: the program is killed when this becomes readable; or -1.
+ * @cancel_fds: the program is killed when one of them becomes readable; -1 for none.
  */
 struct sandbox_run {
 	const char *const *argv;
 	int (*output)(void *arg, const char *data, size_t size, struct snapdrv_error *err);
 	void *arg;
-	int cancel_fd;
+	int cancel_fds[2];
 };
 
 /**
