@@ -65,7 +65,8 @@ enum recipe_sharing { RECIPE_SHARED, RECIPE_PRIVATE, RECIPE_LOCKED };
 
 /**
  * struct recipe_mount - one RUN --mount=...; texts are unexpanded, NULL where not given.
- * @from:    a stage's name or number, or an image (bind, cache). @source: in it, or in the context.
+ * @from:    a stage's name or number, or an image (bind, cache); takes no variables. @source: in it, or in the
+ *           context.
  * @env:     a secret that is given as a variable too. @mode, @uid, @gid: -1 where not given.
  * @size:    of a tmpfs, bytes; 0 for no limit. @writable: bind: written to, and thrown away.
  * @required: a secret that has to be there.
@@ -92,7 +93,8 @@ struct recipe_mount {
  *          WORKDIR, USER, STOPSIGNAL, MAINTAINER: one. EXPOSE: each port as written.
  * @pairs:  ENV, LABEL, ARG.
  * @heredocs: in the order of their words.
- * @from:   COPY --from, unexpanded, or NULL. @chown, @chmod: unexpanded, or NULL. @link: --link.
+ * @from:   COPY --from, as written (variables are refused, as docker has it), or NULL. @chown, @chmod:
+ *          unexpanded, or NULL. @link: --link.
  * @excludes: --exclude of COPY and ADD.
  * @network: RUN --network: "none", "host", "default", or NULL.
  * @health: HEALTHCHECK's --interval, --timeout, --start-period, --start-interval in ns; 0 where not given.

@@ -158,6 +158,14 @@ static int substitute(struct expander *expander, const struct substitution *of, 
 	}
 }
 
+static int unknown_modifier(const struct expander *expander, const struct substitution *of)
+{
+	const char modifier[] = {of->empty_is_unset ? ':' : of->kind,
+				 of->empty_is_unset ? of->kind : '\0', '\0'};
+
+	return refuse(expander->err, "the modifier %s is not known", quote(modifier).text);
+}
+
 static int expand_modifier(struct expander *expander, struct substitution *of, struct bytes *out)
 {
 	cleanup_bytes struct bytes word = {0};
@@ -173,8 +181,7 @@ static int expand_modifier(struct expander *expander, struct substitution *of, s
 	if (!of->kind)
 		return refuse(expander->err, "a '}' is missing");
 	if (!strchr("-+?#%", of->kind))
-		return refuse(expander->err, "the modifier '%s%c' is not known",
-			      of->empty_is_unset ? ":" : "", of->kind);
+		return unknown_modifier(expander, of);
 	ret = expand_until(expander, '}', of->kind == '#' || of->kind == '%', &word, NULL);
 	if (!ret)
 		ret = bytes_add(&word, "", 1, expander->err);
