@@ -134,13 +134,22 @@ int scope_proxies(const struct stage *stage, struct strings *list, struct snapdr
 /** scope_warn_unused() - tell of --build-args that nobody asked for. */
 void scope_warn_unused(struct build *build);
 
-/* ---- config.c ----------------------------------------------------------------------------- */
+/* ---- document.c, config.c ----------------------------------------------------------------- */
 
 /** config_of() - the "config" object of the stage's document. Borrowed. */
 json_t *config_of(const struct stage *stage);
 
 /** config_text() - a string of it, "" where it has none. Borrowed. */
 const char *config_text(const struct stage *stage, const char *key);
+
+/** config_member() - a member that is of a type, made when there is none. Borrowed. */
+json_t *config_member(json_t *object, const char *key, json_t *(*make)(void), json_type type);
+
+/** config_string() - a text as JSON, owned; NULL with @err filled when it is not UTF-8. */
+json_t *config_string(const char *text, struct snapdrv_error *err);
+
+/** config_put() - set a member to a text. */
+int config_put(json_t *object, const char *key, const char *text, struct snapdrv_error *err);
 
 /** config_begin() - the document of an image without layers. */
 int config_begin(struct stage *stage, struct snapdrv_error *err);
