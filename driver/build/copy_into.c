@@ -33,7 +33,7 @@
 struct putting {
 	const struct copy *copy;
 	int root_fd;
-	int is_several;
+	int is_dir; /* files go into the target, not under its name */
 	struct copy_rules rules;
 };
 
@@ -131,22 +131,9 @@ static int find_name(struct putting *putting, struct place *place, struct snapdr
 static int find_place(struct putting *putting, const char *name, struct place *place,
 		      struct snapdrv_error *err)
 {
-	const char *target = putting->copy->target;
-	int is_dir = copy_wants_directory(putting->copy), fd;
-
-	if (!is_dir) {
-		fd = resolve_open(putting->root_fd, target, O_PATH | O_DIRECTORY);
-		is_dir = fd >= 0;
-		cleanup_fd_at(&fd);
-	}
-	if (!is_dir && putting->is_several)
-		return refuse(
-			err,
-			"target %s: several files fit, which want a directory: a slash at its end",
-			quote(target).text);
-	if (!is_dir)
+	if (!putting->is_dir)
 		return find_name(putting, place, err);
-	place->fd = open_dir(putting, target, err);
+	place->fd = open_dir(putting, putting->copy->target, err);
 	if (place->fd < 0)
 		return place->fd;
 	place->name = text_dup(name, err);
@@ -269,6 +256,27 @@ static int put_inline(struct putting *putting, const struct copy_inline *text,
 	return ret ? ret : copy_clamp_dir(place.fd, &putting->rules, err);
 }
 
+/* What the text of the target leaves open, the tree says. */
+static int find_kind(struct putting *putting, const struct sources *sources,
+		     struct snapdrv_error *err)
+{
+	const struct copy *copy = putting->copy;
+	cleanup_fd int fd = -1;
+	int has_files = 0;
+
+	putting->is_dir = copy_wants_directory(copy);
+	if (putting->is_dir)
+		return 0;
+	fd = resolve_open(putting->root_fd, copy->target, O_PATH | O_DIRECTORY);
+	putting->is_dir = fd >= 0;
+	for (size_t i = 0; i < sources->count; i++)
+		has_files |= !S_ISDIR(sources->items[i].st.st_mode);
+	if (sources->is_several && has_files && !putting->is_dir)
+		return refuse(err, "target %s: several files want a directory: a slash at its end",
+			      quote(copy->target).text);
+	return 0;
+}
+
 int copy_into(const struct copy *copy, int root_fd, struct snapdrv_error *err)
 {
 	const int keeps = copy->from->is_image;
@@ -287,7 +295,8 @@ int copy_into(const struct copy *copy, int root_fd, struct snapdrv_error *err)
 	};
 	int ret = sources_find(copy, &sources, err);
 
-	putting.is_several = sources.is_several;
+	if (!ret)
+		ret = find_kind(&putting, &sources, err);
 	for (size_t i = 0; i < sources.count && !ret; i++) {
 		ret = put_source(&putting, &sources.items[i], err);
 		if (ret)

@@ -37,7 +37,7 @@ static void *run(void *arg)
 		.open_tree_arg = unpacking,
 		.carries_out = 1,
 		.lower_fd = -1,
-		.refuses_marks = 1,
+		.is_no_layer = 1,
 		.latest = latest_ns == INT64_MAX ? NULL : &latest,
 	};
 	struct unpack_result result;

@@ -7,7 +7,7 @@
 
 /**
  * unpack_archive() - unpack a tar, compressed or not, into a directory.
- * @tree_fd: the directory, open for reading. A directory of the archive merges with one that is there; anything
+ * @tree_fd: the directory, open for reading; it keeps its own attributes. A directory of the archive merges with one that is there; anything
  *           else replaces what is there. No name leads out of it, and symlinks in it are followed inside it.
  * @latest_ns: later mtimes become this one; INT64_MAX for none.
  *

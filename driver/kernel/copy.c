@@ -90,6 +90,9 @@ struct timespec copy_mtime(const struct copy_rules *rules, const struct timespec
 	const struct timespec latest = {rules->latest_ns / 1000000000,
 					rules->latest_ns % 1000000000};
 
+	/* No number of nanoseconds says when a time after 2262 is. */
+	if (rules->latest_ns == INT64_MAX)
+		return *mtime;
 	return mtime->tv_sec > latest.tv_sec ||
 			       (mtime->tv_sec == latest.tv_sec && mtime->tv_nsec > latest.tv_nsec)
 		       ? latest
@@ -140,11 +143,15 @@ static int open_links(struct copy *copy, struct snapdrv_error *err)
 {
 	for (unsigned i = 0; copy->links_fd < 0; i++) {
 		snprintf(copy->links, sizeof(copy->links), ".snapdrv-links.%u", i);
-		copy->links_fd = open_new_dir(copy->top_fd, copy->links, err);
-		if (copy->links_fd < 0 && copy->links_fd != -EEXIST) {
+		if (mkdirat(copy->top_fd, copy->links, 0700)) {
 			copy->links[0] = '\0';
-			return copy->links_fd;
+			if (errno == EEXIST)
+				continue;
+			return fail_errno(err, "make a directory for hard links");
 		}
+		copy->links_fd = file_open_dir(copy->top_fd, copy->links, err);
+		if (copy->links_fd < 0)
+			return copy->links_fd;
 	}
 	return 0;
 }

@@ -272,7 +272,7 @@ static int send_whiteout(struct tree_sink *sink, const char *path, struct snapdr
 	if (!target)
 		return fail_memory(err);
 	name = target + start;
-	if (sink->refuses_marks && text_starts(name, whiteout_prefix))
+	if (sink->is_no_layer && text_starts(name, whiteout_prefix))
 		return refuse(err, "a mark of deletion, which only a layer can have");
 	if (!strcmp(name, opaque_name)) {
 		*name = '\0';

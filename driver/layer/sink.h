@@ -67,12 +67,12 @@ struct tree_sink_ops {
 
 /**
  * struct tree_sink - to be embedded first in a sink's own struct.
- * @refuses_marks: the archive is no layer: a whiteout or opaque mark in it is REFUSED.
+ * @is_no_layer: a whiteout or opaque mark in the archive is REFUSED; an entry for the root itself says nothing.
  * @latest: later mtimes become this one; NULL for none. Borrowed.
  */
 struct tree_sink {
 	const struct tree_sink_ops *ops;
-	int refuses_marks;
+	int is_no_layer;
 	const struct timespec *latest;
 };
 

@@ -233,7 +233,7 @@ static int run_tree(struct pipeline *line, struct tree_writer **ret_writer,
 	if (!ret) {
 		struct tree_sink *sink = tree_writer_sink(writer);
 
-		sink->refuses_marks = request->refuses_marks;
+		sink->is_no_layer = request->is_no_layer;
 		sink->latest = request->latest;
 		ret = apply_tar(sink, next_tar_bytes, line, request->limits.entries, ret_count,
 				err);
