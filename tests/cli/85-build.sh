@@ -516,7 +516,9 @@ case_ "^C ends a build at once, and leaves nothing" interrupted
 
 refusals() {
 	begin
-	expect_exit 0 snap images
+	# The lock of builds is there from the first one on.
+	dockerfile <<<$'FROM localhost/base:1\n'
+	build
 	dockerfile <<<$'FROM localhost/base:1\nRUN touch /never\nCPOY a b\n'
 	WORDS=("Dockerfile:3")
 	refused 5 snap build -q context
