@@ -66,6 +66,12 @@ struct backend_ops {
 	 */
 	int is_layered;
 
+	/*
+	 * What a tree shows of its parents is theirs, extents and all: only what changes() reports is its own.
+	 * Otherwise all that is in it is.
+	 */
+	int shares_parents;
+
 	/* What a container's new tree needs, to be there after a power cut if its row is. */
 	enum tree_safety active_safety;
 

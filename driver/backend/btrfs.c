@@ -161,6 +161,7 @@ static int btrfs_usage(const struct backend *backend, int dir_fd, const char *na
 const struct backend_ops btrfs_backend = {
 	.name = "btrfs",
 	.is_layered = 0,
+	.shares_parents = 1,
 	.active_safety = SAFE_MADE, /* the ioctl that makes a snapshot commits the transaction */
 	.probe = subvolume_probe,
 	.make = btrfs_make,
