@@ -97,6 +97,10 @@ struct backend_ops {
 	int (*freeze)(const struct backend *backend, int dir_fd, const char *name,
 		      struct snapdrv_error *err);
 
+	/* Whether what freeze() did still holds. 1, 0, or negative. NULL: there is nothing that could be undone. */
+	int (*is_frozen)(const struct backend *backend, int dir_fd, const char *name,
+			 struct snapdrv_error *err);
+
 	/*
 	 * Remove a tree, also a half-made one. Nothing there is no error. Takes as long as the
 	 * filesystem needs: not to be called with a lock held.

@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "image/fetch.h"
-#include "store/content.h"
 #include "snapshot/inventory.h"
+#include "store/content.h"
 #include "store/lock.h"
 
 #define THREADS 2 /* layers at once; each has two more threads that inflate and hash */

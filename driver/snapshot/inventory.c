@@ -75,7 +75,8 @@ int draft_list(struct graph *graph, const struct draft *draft, const struct tree
 int tree_list(struct graph *graph, const struct tree_ref *tree, const struct tree_stack *parents,
 	      struct snapdrv_error *err)
 {
-	const struct place made = place_of(tree, "inventory.new"), last = place_of(tree, "inventory");
+	const struct place made = place_of(tree, "inventory.new"),
+			   last = place_of(tree, "inventory");
 	int layers_fd = graph->store.layers_fd;
 	int ret = write_list(graph, tree, "inventory.new", parents, NULL, 1, err);
 

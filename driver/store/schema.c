@@ -118,4 +118,12 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	" WHERE key = 'containerd.io/snapshot.ref';"
 
 	"PRAGMA user_version = 3;",
+
+	/*
+	 * image.origin: the repository that it was pulled from last, https://docker.io/library/nginx; http:// where
+	 * that was asked for. NULL: it came in another way. What is damaged is asked for there.
+	 */
+	"ALTER TABLE image ADD COLUMN origin TEXT;"
+
+	"PRAGMA user_version = 4;",
 };
