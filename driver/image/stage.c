@@ -53,7 +53,7 @@ static void drop_writer(struct staged *staged)
 
 void staged_drop(struct intake *intake, struct staged *staged)
 {
-	content_sums_done(&staged->result.sums);
+	file_prints_done(&staged->result.prints);
 	drop_writer(staged);
 	draft_drop(intake->graph, &staged->draft);
 	if (staged->has_blob)

@@ -345,7 +345,7 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 		ret = run(&line, &writer, &count, err);
 	if (!ret) {
 		*ret_result = finish(&line);
-		finisher_sums(line.finisher, &ret_result->sums);
+		finisher_prints(line.finisher, &ret_result->prints);
 	}
 	finisher_free(line.finisher);
 	ring_done(&line.blob_ring);
