@@ -35,6 +35,8 @@ static int write_documents(struct intake *intake, struct plans *plans, struct sn
 	for (size_t i = 0; i < plans->count && !ret; i++) {
 		struct image_plan *image = &plans->images[i];
 
+		if (image->step)
+			continue;
 		if (!image->manifest)
 			ret = plan_make_manifest(image, err);
 		if (ret || image->has_files || !intake_keeps_blobs(intake))
