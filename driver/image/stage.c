@@ -53,6 +53,7 @@ static void drop_writer(struct staged *staged)
 
 void staged_drop(struct intake *intake, struct staged *staged)
 {
+	file_prints_done(&staged->result.prints);
 	drop_writer(staged);
 	draft_drop(intake->graph, &staged->draft);
 	if (staged->has_blob)

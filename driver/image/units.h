@@ -19,6 +19,7 @@ struct unit {
 	int is_taken;	   /* a thread has it, or is through with it */
 	int is_done;	   /* unpacked or read, if it had to be */
 	int is_bound;	   /* its tree is complete */
+	int is_listed;	   /* a thread has its inventory, or it needs none */
 	struct unit *twin; /* another one with the same DiffID, whose tree may do for both */
 	struct tree_record tree;
 	struct staged staged;
