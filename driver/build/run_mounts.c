@@ -277,7 +277,7 @@ static int bind_one(struct run_mounts *mounts, struct run_mount *mount, struct w
 		    json_t *array, struct stubs *stubs, struct snapdrv_error *err)
 {
 	cleanup_free char *place = NULL, *path = NULL, *name = NULL;
-	struct run_view *view;
+	struct run_view *view = NULL;
 	int is_file = 0;
 	int ret = make_place(work, (size_t)(mount - mounts->items), &place, err);
 
