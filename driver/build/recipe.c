@@ -278,7 +278,7 @@ int recipe_parse(const char *file, const char *text, size_t size, struct recipe 
 	recipe.file = text_dup(file, ret ? NULL : err);
 	if (!recipe.file && !ret)
 		return -ENOMEM;
-	recipe_reader_init(&reader, text, size, 1);
+	recipe_reader_init(&reader, size ? text : "", size, 1);
 	if (!ret)
 		ret = read_all(&recipe, &reader, &line, err);
 	if (ret) {
