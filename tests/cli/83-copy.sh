@@ -918,7 +918,9 @@ case_ "a context that is a tar, however it is compressed" tars
 
 # ---- buildah ----------------------------------------------------------------------------------
 
-# What buildah makes of the same instructions: one context, one Dockerfile of COPYs, the trees compared.
+# What buildah makes of the same instructions: one context, one Dockerfile of COPYs, the trees compared. On
+# purpose not the same: a directory over a symlink to one merges here; buildah (1.28) puts it in the place of
+# the symlink, which breaks /bin and /lib of most images, and docker refuses it.
 with_buildah() {
 	command -v buildah >/dev/null || skip_ "no buildah"
 	begin
@@ -938,11 +940,14 @@ with_buildah() {
 	tar -C ctx -czf ctx/t.tgz e file
 	printf '%s\n' '*.o' 'e/sub' >ctx/.dockerignore
 	touch ctx/x.o
+	mkdir -p ctx/over/sub
+	chmod 700 ctx/over/sub
+	touch ctx/over/sub/new
 	cat >ctx/Dockerfile <<'END'
 FROM scratch
 COPY d /d
 COPY d/ /slash/
-COPY file /name
+COPY file /under-name
 COPY file /dir/
 COPY d e /both/
 COPY d/*  /fit/
@@ -953,6 +958,7 @@ ADD t.tgz /unpacked
 ADD t.tgz file /mixed/
 COPY d/sub /both
 COPY e /d
+COPY over /d
 END
 	# shellcheck disable=SC2016 # for the inner shell
 	TMPDIR=$CASE/tmp unshare --mount --net --propagation private bash -e -c '
@@ -967,7 +973,7 @@ END
 		buildah umount -a' "$CASE" || fail_ "buildah fails"
 	copy /d d
 	copy /slash/ d/
-	copy /name file
+	copy /under-name file
 	copy /dir/ file
 	copy /both/ d e
 	copy /fit/ 'd/*'
@@ -978,6 +984,7 @@ END
 	with --add -- copy /mixed/ t.tgz file
 	copy /both d/sub
 	copy /d e
+	copy /d over
 	chmod --reference=theirs root
 	same_tree theirs root --no-mtime
 }
