@@ -223,6 +223,8 @@ static int unpack_context(struct opening *opening, const struct layer_input *inp
 		return session_fd;
 	if (mkdirat(session_fd, name.text, 0700))
 		return fail_errno(err, "make a directory");
+	opening->context.unpacked_fd = session_fd;
+	opening->context.unpacked = name;
 	opening->context.fd = file_open_dir(session_fd, name.text, err);
 	if (opening->context.fd < 0)
 		return opening->context.fd;
@@ -282,6 +284,9 @@ int context_open(struct store *store, const char *source, int input_fd, const ch
 void context_done(struct context *context)
 {
 	cleanup_fd_at(&context->fd);
+	/* What cannot be removed is the next sweep's. */
+	if (*context->unpacked.text)
+		file_remove_tree(context->unpacked_fd, context->unpacked.text, NULL);
 	ignore_done(&context->ignore);
 	known_free(context->known);
 	*context = (struct context){.fd = -1};

@@ -17,6 +17,7 @@
  * @is_image: it is the tree of a stage or an image: absolute names start at its root, as they do in a context.
  * @known:    what copy_digest() has read already, so that a file which several steps take in is read once.
  *            NULL (of a stage or an image whose owner makes none): each time.
+ * @unpacked_fd, @unpacked: of a tar: the session's directory (borrowed), and the name in it that @fd is; "" for none.
  * @store_dev, @store_ino: the store's directory, which is left out where the context holds it. 0: none.
  */
 struct context {
@@ -24,6 +25,8 @@ struct context {
 	struct ignore ignore;
 	int is_image;
 	struct known *known;
+	int unpacked_fd;
+	struct store_name unpacked;
 	dev_t store_dev;
 	ino_t store_ino;
 };
@@ -52,7 +55,7 @@ int context_open(struct store *store, const char *source, int input_fd, const ch
 		 struct context *ret_context, char **ret_text, size_t *ret_size, char **ret_file,
 		 struct snapdrv_error *err);
 
-/** context_done() - close it; what was unpacked goes with the session. */
+/** context_done() - close it, and remove what was unpacked; before the store is closed. */
 void context_done(struct context *context);
 
 #define cleanup_context __attribute__((cleanup(context_done)))

@@ -65,7 +65,7 @@ int copy_digest(const struct copy *copy, struct digest *ret_digest, struct snapd
  *
  * Missing directories on the way, and the target itself, are made 0755 and with @uid, @gid (0 for -1) as docker
  * makes them. A directory over a directory merges: the target keeps its attributes, those below it get the
- * source's, as docker has it; one over a symlink merges with what the symlink leads to inside the root. A file over
+ * source's, as docker has it; one over a symlink merges with what the symlink leads to inside the root (docker refuses it). A file over
  * a directory, or a directory over a file, is REFUSED. Several sources want a @target that ends with a slash; a
  * pattern that fits several files, one that does or is there already. Kept as in a layer: modes, mtimes,
  * symlinks, hard links within one source, holes, FIFOs, devices of an image or stage (of a context they are

@@ -91,7 +91,8 @@ static int step_through_link(struct walk *walk, const char *name, const char *af
 	if (!walk->follow || ++walk->links > LINKS_MAX)
 		return -ELOOP;
 	target[length] = '\0';
-	if (snprintf(rest, sizeof(rest), "%s/%s", target, after) >= (int)sizeof(rest))
+	/* With its slash, if there is one. */
+	if (snprintf(rest, sizeof(rest), "%s%s", target, after) >= (int)sizeof(rest))
 		return -ENAMETOOLONG;
 	strcpy(walk->rest, rest);
 	if (target[0] != '/')

@@ -567,13 +567,14 @@ case_ "nothing leads out of a context: absolute and relative symlinks, through .
 # swap DIR NAME DIR NAME...: exchange the names of each two for ever.
 swap() {
 	"$PYTHON" - "$@" <<'END' &
-import ctypes, os, sys
+import ctypes, os, sys, time
 libc, args = ctypes.CDLL(None), sys.argv[1:]
 names = [(os.open(args[i], os.O_PATH), os.fsencode(args[i + 1])) for i in range(0, len(args), 2)]
 open("started", "w").close()
 while True:
     for (a, b), (c, d) in zip(names[::2], names[1::2]):
         libc.renameat2(a, b, c, d, 2)
+    time.sleep(0.0003)
 END
 	wait_for 5 test -e started
 }
@@ -602,7 +603,9 @@ swapped() {
 	wait %4
 	wait %5
 	kill %1
-	[ -e root/a/top ] && [ -e root/c/file ] && [ -e root/b/f ] || fail_ "something was never copied"
+	for file in root/a/top root/b/f root/c/file; do
+		[ -e $file ] || fail_ "$file was never copied"
+	done
 	! grep -rIqs --devices=skip secret root || fail_ "the secret came in: $(grep -rIls --devices=skip secret root)"
 }
 case_ "nothing leads out of a context while its names are swapped" swapped
@@ -901,7 +904,7 @@ tars() {
 	done
 	# A few bytes at a time.
 	dd if=src.gzip bs=7 status=none | "$COPY" --store "$ROOT" open - | grep -q "FROM x"
-	head -c 300 src.gzip >cut
+	head -c 100 src.gzip >cut
 	expect_exit 5 "$COPY" --store "$ROOT" open - <cut
 	echo text | gzip >text.gz
 	expect_exit 5 "$COPY" --store "$ROOT" open - <text.gz
@@ -915,9 +918,10 @@ case_ "a context that is a tar, however it is compressed" tars
 
 # ---- buildah ----------------------------------------------------------------------------------
 
-# What buildah makes of the same instructions: one context, one Dockerfile of COPYs, the trees compared.
+# What buildah makes of the same instructions: one context, one Dockerfile of COPYs, the trees compared. On
+# purpose not the same: a directory over a symlink to one merges here; buildah (1.28) puts it in the place of
+# the symlink, which breaks /bin and /lib of most images, and docker refuses it.
 with_buildah() {
-	local name mounted
 	command -v buildah >/dev/null || skip_ "no buildah"
 	begin
 	mkdir -p ctx/d/sub ctx/e/sub ctx/abs
@@ -936,11 +940,14 @@ with_buildah() {
 	tar -C ctx -czf ctx/t.tgz e file
 	printf '%s\n' '*.o' 'e/sub' >ctx/.dockerignore
 	touch ctx/x.o
+	mkdir -p ctx/over/sub
+	chmod 700 ctx/over/sub
+	touch ctx/over/sub/new
 	cat >ctx/Dockerfile <<'END'
 FROM scratch
 COPY d /d
 COPY d/ /slash/
-COPY file /name
+COPY file /under-name
 COPY file /dir/
 COPY d e /both/
 COPY d/*  /fit/
@@ -951,14 +958,22 @@ ADD t.tgz /unpacked
 ADD t.tgz file /mixed/
 COPY d/sub /both
 COPY e /d
+COPY over /d
 END
-	buildah --root "$CASE/b" --runroot "$CASE/r" --storage-driver vfs build --isolation chroot -q -t t ctx >/dev/null ||
-		skip_ "buildah does not run here"
-	name=$(buildah --root "$CASE/b" --runroot "$CASE/r" --storage-driver vfs from t)
-	mounted=$(buildah --root "$CASE/b" --runroot "$CASE/r" --storage-driver vfs mount "$name")
+	# shellcheck disable=SC2016 # for the inner shell
+	TMPDIR=$CASE/tmp unshare --mount --net --propagation private bash -e -c '
+		for place in /run /var/tmp /var/lib/containers; do
+			[ ! -d $place ] || mount -t tmpfs none $place
+		done
+		buildah() {
+			command buildah --root "$0/b" --runroot "$0/r" --storage-driver vfs "$@"
+		}
+		buildah build --isolation chroot -q -t localhost/t ctx >/dev/null
+		cp -a "$(buildah mount "$(buildah from --pull-never localhost/t)")" theirs
+		buildah umount -a' "$CASE" || fail_ "buildah fails"
 	copy /d d
 	copy /slash/ d/
-	copy /name file
+	copy /under-name file
 	copy /dir/ file
 	copy /both/ d e
 	copy /fit/ 'd/*'
@@ -969,9 +984,9 @@ END
 	with --add -- copy /mixed/ t.tgz file
 	copy /both d/sub
 	copy /d e
-	chmod --reference="$mounted" root
-	same_tree "$mounted" root --no-mtime
-	buildah --root "$CASE/b" --runroot "$CASE/r" --storage-driver vfs umount -a >/dev/null
+	copy /d over
+	chmod --reference=theirs root
+	same_tree theirs root --no-mtime
 }
 case_ "the same trees as buildah's" with_buildah
 
@@ -983,7 +998,7 @@ without_openat2() {
 	ln -s "$CASE/outside" ctx/out
 	ln -s ../../../../../.. ctx/d/up
 	ln -s d ctx/in
-	strace -qq -o /dev/null -e inject=openat2:error=ENOSYS "$COPY" put ctx root /n/ in d/f 'd/*' ||
+	strace -qq -o /dev/null -e inject=openat2:error=ENOSYS "$COPY" put ctx root /n/ in d/f 'd/f*' ||
 		fail_ "put fails without openat2"
 	same "f up" "$(names root/n)"
 	expect_exit 5 strace -qq -o /dev/null -e inject=openat2:error=ENOSYS "$COPY" put ctx root /n/ out/f
