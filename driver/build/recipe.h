@@ -99,7 +99,8 @@ struct recipe_mount {
  * @network: RUN --network: "none", "host", "default", or NULL.
  * @health: HEALTHCHECK's --interval, --timeout, --start-period, --start-interval in ns; 0 where not given.
  * @retries: HEALTHCHECK's; 0 where not given.
- * @trigger: ONBUILD: the instruction that is kept, itself parsed; owned. @text of it goes into the config.
+ * @trigger: ONBUILD: the instruction that is kept, itself parsed; owned. Its @text goes into the config: blanks
+ *          as they are written, and its here-documents, with newlines.
  */
 struct recipe_step {
 	enum recipe_op op;

@@ -385,8 +385,10 @@ int recipe_parse_step(const char *text, unsigned line, char escape, int is_trigg
 	}
 	if (is_trigger && instructions[ret_step->op].is_no_trigger)
 		return refuse(err, "ONBUILD takes no %s", recipe_op_name(ret_step->op));
-	ret_step->text =
-		text_format(err, "%.*s%s%s", (int)length, text, *parse.rest ? " " : "", parse.rest);
+	/* A trigger goes into the config as it is written. */
+	ret_step->text = is_trigger ? text_dup(text, err)
+				    : text_format(err, "%.*s%s%s", (int)length, text,
+						  *parse.rest ? " " : "", parse.rest);
 	if (!ret_step->text)
 		return -ENOMEM;
 	ret = instructions[ret_step->op].parse(&parse);

@@ -328,10 +328,10 @@ static void reads_the_rest(void)
 		    "4 HEALTHCHECK exec [a]\n");
 	check_steps("HEALTHCHECK --interval=0 --timeout=+1h2m3.5s --retries=0 CMD a",
 		    "2 HEALTHCHECK timeout=3723500000000 [a]\n");
-	check_steps(
-		"ONBUILD  run  a\nONBUILD COPY --from=y a b\nONBUILD HEALTHCHECK NONE",
-		"2 ONBUILD {run a} 2 RUN [a]\n3 ONBUILD {COPY --from=y a b} 3 COPY from=y [a] [b]\n"
-		"4 ONBUILD {HEALTHCHECK NONE} 4 HEALTHCHECK\n");
+	check_steps("ONBUILD  run  a  b\nONBUILD COPY --from=y a b\nONBUILD HEALTHCHECK NONE",
+		    "2 ONBUILD {run  a  b} 2 RUN [a  b]\n3 ONBUILD {COPY --from=y a b} 3 COPY "
+		    "from=y [a] [b]\n"
+		    "4 ONBUILD {HEALTHCHECK NONE} 4 HEALTHCHECK\n");
 }
 
 /* ---- what is refused ------------------------------------------------------------------------ */
