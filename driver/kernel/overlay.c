@@ -241,9 +241,24 @@ static int mount_with(const struct overlay_mount *overlay, const char *target,
 	char options[OPTION_PAGE];
 	int ret = join_options(overlay, options, err);
 
-	if (!ret && mount("snapdrv", target, "overlay", overlay->upper ? 0 : MS_RDONLY, options))
-		ret = fail_errno(err, "mount an overlay of %zu layers", overlay->n_lower);
-	return ret;
+	if (ret || !mount("snapdrv", target, "overlay", overlay->upper ? 0 : MS_RDONLY, options))
+		return ret;
+	if (overlay->shift && errno == EINVAL)
+		return fail(
+			err, SNAPDRV_FAILED, EOPNOTSUPP,
+			"shift owners: this kernel has no idmapped overlay layers (Linux 5.19)");
+	return fail_errno(err, "mount an overlay of %zu layers", overlay->n_lower);
+}
+
+/* By its name: a descriptor's number leads to what the mount covers. */
+static int open_mounted(const struct overlay_mount *overlay, int base_fd, struct snapdrv_error *err)
+{
+	const char *name = overlay->lower[0];
+	/* A mount of this thread's namespace cannot be attached in another one, a clone of it can. */
+	int fd = overlay->shift ? open_tree(base_fd, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+				: openat(base_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(err, "open an overlay") : fd;
 }
 
 /*
@@ -255,7 +270,7 @@ static int mount_old_detached(const struct job *job, struct snapdrv_error *err)
 	__attribute__((cleanup(numbered_done))) struct numbered numbered = {0};
 	struct overlay_mount overlay = *job->overlay;
 	cleanup_fd int base_fd = -1;
-	int ret, fd;
+	int ret;
 
 	/* The current directory comes along into the namespace; the descriptor's mount stays outside. */
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
@@ -266,11 +281,7 @@ static int mount_old_detached(const struct job *job, struct snapdrv_error *err)
 	ret = fits_page(&overlay) ? 0 : number_names(&overlay, &numbered, err);
 	if (!ret)
 		ret = mount_with(&overlay, overlay.lower[0], err);
-	if (ret)
-		return ret;
-	/* By its name: a descriptor's number leads to what the mount covers. */
-	fd = openat(base_fd, job->overlay->lower[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? fail_errno(err, "open an overlay") : fd;
+	return ret ? ret : open_mounted(job->overlay, base_fd, err);
 }
 
 static int mount_old(const struct job *job, struct snapdrv_error *err)
@@ -326,11 +337,7 @@ static void *run(void *arg)
 	if (job->ret)
 		return NULL;
 	job->ret = mount_new(job, set_by_name, &job->err);
-	if (job->ret == 1 && job->overlay->shift)
-		job->ret = fail(
-			&job->err, SNAPDRV_FAILED, EOPNOTSUPP,
-			"shift owners: this kernel has no idmapped overlay layers with lowerdir+");
-	else if (job->ret == 1)
+	if (job->ret == 1)
 		job->ret = mount_old(job, &job->err);
 	return NULL;
 }

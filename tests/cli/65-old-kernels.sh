@@ -59,6 +59,29 @@ case_ "the same trees where overlay has the old interface (before Linux 6.5): mo
 	same_without fsconfig EOPNOTSUPP:when=1
 case_ "the same trees without mount_setattr (before Linux 5.12)" same_without mount_setattr ENOSYS
 
+shifted_without() {
+	everything image
+	expect_exit 0 snap load image
+	expect_exit 0 snap_without "$@" create --name c --userns 100000:200000:65536 all:1
+	same "100007:200000 100000:200000" "$(echo $(stat -c %u:%g "$OUT/usr/lib" "$OUT/hard"))"
+	echo mine >>"$OUT/hard"
+	chown 100005:200006 "$OUT/hard"
+	expect_exit 0 snap umount c
+	expect_exit 0 snap mount c
+	same amine "$(cat "$OUT/hard")"
+	same 100005:200006 "$(stat -c %u:%g "$OUT/hard")"
+	expect_exit 0 snap umount c
+	expect_exit 0 snap_without "$@" mount c
+	same 100005:200006 "$(stat -c %u:%g "$OUT/hard")"
+	expect_exit 0 snap_without "$@" create --read-only --userns 300000:300000:65536 all:1
+	same "300007:300000" "$(stat -c %u:%g "$OUT/usr/lib")"
+	if touch "$OUT/new" 2>/dev/null; then fail_ "a read-only rootfs was written"; fi
+	grep -q INJECTED .trace || fail_ "$1 was never called"
+}
+case_ "create --userns without lowerdir+ (before Linux 6.8): mount(2) in a namespace of its own" \
+	shifted_without fsconfig EINVAL:when=1..2
+case_ "create --userns where overlay has the old interface (before Linux 6.5)" shifted_without fsconfig EOPNOTSUPP:when=1
+
 many() {
 	layout image <<-'END'
 		layers = [Layer([directory("d"), file("d/last", str(n)), file(f"d/{n}", str(n))], "none") for n in range(400)]
