@@ -404,6 +404,7 @@ const struct backend_ops overlay_backend = {
 	.name = "overlay",
 	.is_layered = 1,
 	.active_safety = SAFE_EMPTY,
+	.can_seal = 1,
 	.probe = probe_overlay,
 	.make = overlay_make,
 	.open = backend_open,
