@@ -101,7 +101,8 @@ void snapdrv_close(struct snapdrv_store *store);
 /** Flags of snapdrv_load() and snapdrv_import(). */
 enum snapdrv_load_flags {
 	SNAPDRV_DISCARD_BLOBS = 1 << 0, /* keep no compressed layers */
-	SNAPDRV_NO_SYNC = 1 << 1 /* do not wait for the disk: fast, and gone at a power cut */
+	SNAPDRV_NO_SYNC = 1 << 1, /* do not wait for the disk: fast, and gone at a power cut */
+	SNAPDRV_VERITY = 1 << 2	  /* seal the files of all layers by fs-verity, see below */
 };
 
 /**
@@ -157,6 +158,13 @@ void snapdrv_load_times_done(struct snapdrv_load_times *times);
  * @progress:    called while it works, from any thread but never from two at once; or NULL.
  * @progress_arg: its argument.
  * @times:       written when snapdrv_load() succeeds, for snapdrv_load_times_done(); or NULL.
+ *
+ * With SNAPDRV_VERITY each regular file of the image's layers that has content gets fs-verity (SHA-256, blocks
+ * of 4096 bytes), also of layers that were in the store before: the kernel then answers EIO where a block is
+ * read that is not what it was, and EPERM to whoever opens the file for writing. Containers copy a file up before
+ * they write to it, as ever. What is sealed is the content, not the directories, owners and modes. It fails
+ * with EOPNOTSUPP, before anything is read, on a filesystem without it and with the driver btrfs, whose
+ * containers write to the layers' own files; see snapdrv_info().
  */
 struct snapdrv_load_options {
 	const char *ref;
@@ -1024,6 +1032,7 @@ struct snapdrv_driver_info {
  * struct snapdrv_info - the store and the machine.
  * @root: directory. @driver: the store's. @filesystem: "ext4", ... @kernel: release.
  * @max_layers: most layers that this kernel mounts at once.
+ * @verity: 1 when SNAPDRV_VERITY works here. @verity_answer: in words, why or why not.
  */
 struct snapdrv_info {
 	char *root;
@@ -1036,6 +1045,8 @@ struct snapdrv_info {
 	size_t n_layers;
 	struct snapdrv_driver_info *drivers;
 	size_t n_drivers;
+	int verity;
+	char *verity_answer;
 };
 
 /** snapdrv_info() - fill @ret_info, for snapdrv_info_done(). */
