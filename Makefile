@@ -11,7 +11,8 @@
 #   make fuzz         hostile input: SECONDS=20 for each fuzzer, FUZZER=name for one alone (tests/fuzz)
 #   make fuzz-coverage  which lines of the parsers the fuzzers' inputs reach
 #   make check-tsan   many threads at one store under ThreadSanitizer, on every driver
-#   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers; VM_CUTS=... of each kind
+#   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers, fs-verity, quotas, all of
+#                     tests/cli; VM_CUTS=... of each kind, VM_CLI="20-import ..." of the tests
 #   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
 #                     UNITDIR, BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
 #   make uninstall    with the same settings
@@ -26,7 +27,7 @@ DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah busybox-static ca-certificates clang \
 	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin llvm man-db \
 	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
-VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs python3 qemu-system-x86 util-linux xfsprogs
+VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs f2fs-tools python3 qemu-system-x86 util-linux xfsprogs
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
@@ -262,7 +263,8 @@ check-vm: vm-deps
 # The part that continuous integration has time for.
 check-vm-short: vm-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
-	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh
+	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh \
+		vm-tests/40-verity.sh vm-tests/50-quota.sh vm-tests/60-complaints.sh
 
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled

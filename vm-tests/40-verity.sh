@@ -208,7 +208,7 @@ otherupper" ]
 	same 3 "$(grep -c '^right on' <<<"$OUT")"
 }
 boot_disks() {
-	"$TOP/vm-tests/boot" --work vm --kernel full --limit 240 --disk disks/a --disk disks/b --disk disks/c \
+	"$TOP/vm-tests/boot" --work vm --kernel full --limit 600 --disk disks/a --disk disks/b --disk disks/c \
 		--disk disks/d --disk disks/e "$@"
 }
 case_ "a byte of a layer changed on the disk is an I/O error with --verity, on ext4, btrfs and f2fs, and is read without" changed_below
