@@ -207,6 +207,13 @@ public_header() {
 		grep -v 'cc1plus.*No such file' || :
 }
 
+# In the code: `cppcheck-suppress ID ; why`, `NOLINT(check): why`, and a comment after a pragma or an attribute.
+explained() {
+	git grep -nE 'cppcheck-suppress|NOLINT|diagnostic ignored|no_sanitize' -- 'driver/*' 'cli/*' 'tests/*.[ch]' |
+		grep -vE 'cppcheck-suppress [A-Za-z]+ ; .{10}|NOLINT[A-Z]*\([a-z.A-Z-]+\): .{10}|(ignored "[^"]*"|no_sanitize\([^)]*\)\)*) /\* .{10}' |
+		sed 's/$/   <- no word why/'
+}
+
 # Left out, and why: cppcheck knows nothing of cleanup attributes (leaks, variables that a macro
 # initializes; `make check-asan` finds leaks); readdir(3) is reentrant for streams of one's own.
 CPPCHECK_LEFT_OUT="resourceLeak memleak memleakOnRealloc uninitvar uninitdata legacyUninitvar leakReturnValNotUsed
@@ -301,6 +308,7 @@ rule "the rules see a violation" self_test
 rule "clang-format" format
 rule "the public header compiles as C89 and as C++" public_header
 rule "cppcheck" static_cppcheck
+rule "each suppression of a warning says why" explained
 rule "clang-tidy" static_tidy
 rule "scripts parse" scripts
 rule "no path of one machine" machine_paths

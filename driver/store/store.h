@@ -35,7 +35,8 @@ struct store {
 	unsigned names;		  /* made so far by store_name() */
 	struct store_move *moves; /* made since store_begin() */
 	size_t n_moves;
-	int is_lazy; /* the change that was begun */
+	int is_lazy;   /* the change that was begun */
+	int is_writer; /* holds the writer's lock */
 	struct db *db;
 };
 
