@@ -574,16 +574,29 @@ case_ "nothing leads out of a context: absolute and relative symlinks, through .
 # swap DIR NAME DIR NAME...: exchange the names of each two for ever.
 swap() {
 	"$PYTHON" - "$@" <<'END' &
-import ctypes, os, sys, time
+import ctypes, os, random, sys, time
 libc, args = ctypes.CDLL(None), sys.argv[1:]
 names = [(os.open(args[i], os.O_PATH), os.fsencode(args[i + 1])) for i in range(0, len(args), 2)]
 open("started", "w").close()
 while True:
     for (a, b), (c, d) in zip(names[::2], names[1::2]):
         libc.renameat2(a, b, c, d, 2)
-    time.sleep(0.0003)
+    time.sleep(random.random() / 500)
 END
 	wait_for 5 test -e started
+}
+
+# slowly 0|1 ARGUMENT...: many copies, or fewer in which each open waits a moment first.
+slowly() {
+	local is_slow=$1
+	shift
+	if [ "$is_slow" = 0 ]; then
+		timeout 60 "$COPY" --rounds 300 "$@"
+	else
+		# The leak checker cannot work beside strace.
+		ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 timeout 60 strace -qq -o /dev/null -e trace=openat,openat2 \
+			-e inject=openat,openat2:delay_enter=700 "$COPY" --rounds 60 "$@"
+	fi
 }
 
 swapped() {
@@ -602,16 +615,17 @@ swapped() {
 	ln -s "$CASE/outside/f" ctx/flink
 	mkfifo ctx/fifo
 	swap ctx/top dir ctx/top link ctx/top/dir sub ctx/other link ctx file ctx flink ctx/other f ctx fifo
-	# Rounds fail where a name is a symlink that leads nowhere: so until each was copied once, and more.
+	# Rounds fail where a name is a symlink that leads nowhere: so until each was copied once, and more. Each
+	# open waits for a swap, but for every second time, when all is to be copied at last.
 	for ((i = 0; i < 20; i++)); do
-		for sources in "a ." "b top/dir" "c file top/*/f" "d other/f"; do
+		for sources in "a ." "b top/dir" "c file top/*/f" "d other/f" "e top/dir/sub" "g top"; do
 			set -f
 			# shellcheck disable=SC2086 # words are meant
-			timeout 60 "$COPY" --rounds 300 put ctx root /${sources%% *}/ ${sources#* } &
+			slowly $((i % 2)) put ctx root /${sources%% *}/ ${sources#* } &
 			set +f
 			pids+=($!)
 		done
-		timeout 60 "$COPY" --rounds 300 digest ctx /c/ file 'top/*/f' other/f . &
+		slowly $((i % 2)) digest ctx /c/ file 'top/*/f' other/f . &
 		pids+=($!)
 		for pid in "${pids[@]}"; do
 			wait "$pid"
