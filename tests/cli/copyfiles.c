@@ -8,7 +8,7 @@
  *
  * CONTEXT is a directory with its .dockerignore, "-" for a tar on the input (with --store), or "none".
  *	--add --image --chown U:G --chmod OCTAL --exclude PATTERN --clamp SECONDS --inline NAME=TEXT
- *	--file DOCKERFILE --times N (digests, and how long all but the first took) --between COMMAND (then the
+ *	--file DOCKERFILE --times N (digests, and the processor time of all but the first) --between COMMAND (then the
  *	digest afterwards) --rounds N (copies or digests, of which each may fail)
  */
 #include <errno.h>
@@ -95,12 +95,12 @@ static int print_digests(struct program *program, struct snapdrv_error *err)
 	for (unsigned i = 0; i < program->times && !ret; i++) {
 		ret = copy_digest(&program->copy, &digest, err);
 		if (!i)
-			clock_gettime(CLOCK_MONOTONIC, &start);
+			clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
 	}
 	if (!ret && program->between)
 		ret = system(program->between) ? -EINVAL
 					       : copy_digest(&program->copy, &digest, err);
-	clock_gettime(CLOCK_MONOTONIC, &end);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
 	if (!ret)
 		puts(digest_format(&digest).text);
 	if (!ret && program->times > 1)
