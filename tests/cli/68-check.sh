@@ -76,6 +76,21 @@ clean() {
 }
 case_ "a store in order: check and check --deep say so and exit 0" clean
 
+strays() {
+	loaded
+	mkdir -p "$ROOT/layers/99/fs"
+	echo "left by somebody" >"$ROOT/layers/99/fs/file"
+	echo x >"$ROOT/content/sha256/$(printf 'x%.0s' {1..64})"
+	expect_exit 0 snap check
+	[[ $OUT == *", 2 stray files ("*", for gc): 0 damaged" ]] || fail_ "$OUT"
+	expect_exit 0 snap --json check
+	holds 'd["check"]["strays"] == 2 and d["check"]["stray_bytes"] > 0'
+	expect_exit 0 snap gc
+	expect_exit 0 snap check
+	same "2 layers, 4 blobs, 1 images, 1 containers: 0 damaged" "$OUT"
+}
+case_ "files that nothing knows are counted, and gone after gc" strays
+
 every_good_layer() {
 	layout <<-'END'
 		import random
