@@ -195,3 +195,8 @@ int resolve_open_beneath(int root_fd, const char *path, int flags)
 		return fd < 0 ? -errno : fd;
 	return walk_open(root_fd, below_root(path), flags, 0);
 }
+
+int resolve_is_absent(int ret)
+{
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP || ret == -ENAMETOOLONG;
+}

@@ -24,4 +24,10 @@ int resolve_open(int root_fd, const char *path, int flags);
  */
 int resolve_open_beneath(int root_fd, const char *path, int flags);
 
+/**
+ * resolve_is_absent() - whether a failure of these says that no such thing is there, rather than that it could
+ * not be looked for.
+ */
+int resolve_is_absent(int ret);
+
 #endif
