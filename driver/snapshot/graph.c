@@ -146,17 +146,20 @@ static int restore_draft(struct graph *graph, int session_fd, const char *sessio
 static int restore_drafts(struct graph *graph, int session_fd, const char *session,
 			  struct snapdrv_error *err)
 {
-	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
 	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
 	struct dirent *entry;
 
 	if (!dir)
 		return fail_errno(err, "list staging/%s", session);
-	while (ret >= 0 && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			ret = restore_draft(graph, session_fd, session, entry->d_name, err);
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		ret = restore_draft(graph, session_fd, session, entry->d_name, err);
+		if (ret < 0)
+			return ret;
 	}
-	return ret < 0 ? ret : 0;
+	return errno ? fail_errno(err, "list staging/%s", session) : 0;
 }
 
 /* Remove all that is in a session's directory: files, and trees, which only the backend can remove. */
@@ -264,7 +267,7 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 		return 0;
 	if (!dir)
 		return fail_errno(err, "list a directory of the store");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		cleanup_free char *path = text_format(err, "%s%s", search->where, entry->d_name);
 		int ret;
 
@@ -282,7 +285,7 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 		if (ret < 0)
 			return ret;
 	}
-	return 0;
+	return errno ? fail_errno(err, "list a directory of the store") : 0;
 }
 
 int graph_release_removed(struct graph *graph, struct doomed *doomed, struct snapdrv_error *err)

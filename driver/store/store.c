@@ -219,7 +219,7 @@ int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
 
 	if (!dir)
 		return fail_errno(err, "list staging");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(store->session) ||
 		    (store->session_fd >= 0 && !strcmp(entry->d_name, store->session)))
 			continue;
@@ -228,7 +228,7 @@ int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
 		strcpy(ret_name, entry->d_name);
 		return 1;
 	}
-	return 0;
+	return errno ? fail_errno(err, "list staging") : 0;
 }
 
 int store_sync(struct store *store, struct snapdrv_error *err)

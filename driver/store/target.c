@@ -114,11 +114,11 @@ static int is_empty(const char *path, struct snapdrv_error *err)
 		return errno == ENOENT	  ? 1
 		       : errno == ENOTDIR ? fail(err, SNAPDRV_BUSY, EEXIST, "it exists")
 					  : fail_errno(err, "open it");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			return fail(err, SNAPDRV_BUSY, ENOTEMPTY, "the directory is not empty");
 	}
-	return 1;
+	return errno ? fail_errno(err, "list it") : 1;
 }
 
 int target_dir(const char *path, struct target *ret_target, struct snapdrv_error *err)
