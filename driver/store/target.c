@@ -165,6 +165,33 @@ static int name_file(struct target *target, struct snapdrv_error *err)
 	return fail_errno(err, "give it a name");
 }
 
+static int fail_new(const char *name, struct snapdrv_error *err)
+{
+	if (errno == EEXIST)
+		return fail(err, SNAPDRV_BUSY, EEXIST, "it has a %s", name);
+	return fail_errno(err, "make %s", name);
+}
+
+int target_write_new(int dir_fd, const char *name, const char *text, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = openat(dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+	int has_name = fd < 0, ret;
+	char from[40];
+
+	if (has_name)
+		fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0644);
+	if (fd < 0)
+		return fail_new(name, err);
+	ret = file_write(fd, text, strlen(text), name, err);
+	if (ret && has_name)
+		unlinkat(dir_fd, name, 0);
+	if (ret || has_name)
+		return ret;
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, from, dir_fd, name, AT_SYMLINK_FOLLOW) ? fail_new(name, err) : 0;
+}
+
 int target_commit(struct target *target, struct snapdrv_error *err)
 {
 	int ret = 0;
