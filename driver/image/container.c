@@ -207,7 +207,13 @@ static int commit_in_change(struct creation *creation, struct snapdrv_error *err
 						  : creation->image.config_digest.text,
 			     creation->snapshot.id, store_now_ns(), (int64_t)creation->shift.uid,
 			     (int64_t)creation->shift.gid, (int64_t)creation->shift.size);
-	return ret < 0 ? ret : rootfs_make(graph, creation->name, err);
+	if (ret < 0)
+		return ret;
+	ret = rootfs_make(graph, creation->name, err);
+	/* One of the two directories may have been made. */
+	if (ret)
+		store_leave(&graph->store);
+	return ret;
 }
 
 static int commit_container(struct creation *creation, struct snapdrv_error *err)

@@ -90,4 +90,14 @@ int db_begin(struct db *db, int is_lazy, struct snapdrv_error *err);
 int db_commit(struct db *db, struct snapdrv_error *err);
 void db_rollback(struct db *db);
 
+/**
+ * db_forget_commit() - after db_commit() failed: see to it that the change never comes to be.
+ *
+ * When the sync is what failed, the WAL holds all of the change, and whoever opens the database next as the only
+ * one takes it for committed. Another change over it ends that.
+ *
+ * Return: 0, or negative: the change may be found by a later opening.
+ */
+int db_forget_commit(struct db *db);
+
 #endif

@@ -129,7 +129,7 @@ static void close_fd(int *fd)
 
 void store_close(struct store *store)
 {
-	if (store->session_fd >= 0)
+	if (store->session_fd >= 0 && !store->is_left)
 		unlinkat(store->staging_fd, store->session, AT_REMOVEDIR);
 	if (store->db && !lock_writer(store, NULL)) {
 		db_close(store->db);
@@ -185,6 +185,12 @@ int store_session(struct store *store, struct snapdrv_error *err)
 			return ret;
 	}
 	return store->session_fd;
+}
+
+void store_leave(struct store *store)
+{
+	store_session(store, NULL);
+	store->is_left = 1;
 }
 
 struct store_name store_name(struct store *store)
@@ -328,13 +334,14 @@ static void forget_moves(struct store *store)
 	store->n_moves = 0;
 }
 
-/* What cannot be moved back has no row: the next sweep finds it. */
+/* What cannot be moved back has no row. */
 static void undo_moves(struct store *store)
 {
 	while (store->n_moves--) {
 		const struct store_move *move = &store->moves[store->n_moves];
 
-		renameat(move->dir_fd, move->name, store->session_fd, move->session_name);
+		if (renameat(move->dir_fd, move->name, store->session_fd, move->session_name))
+			store_leave(store);
 	}
 	forget_moves(store);
 }
@@ -358,15 +365,21 @@ int store_commit(struct store *store, struct snapdrv_error *err)
 {
 	int ret = store->is_lazy ? 0 : sync_moves(store, err);
 
-	if (!ret)
-		ret = db_commit(store->db, err);
 	if (ret) {
 		store_rollback(store);
 		return ret;
 	}
+	ret = db_commit(store->db, err);
+	if (ret) {
+		/* Directories, too, were made for it. */
+		store_leave(store);
+		db_rollback(store->db);
+		if (!db_forget_commit(store->db))
+			undo_moves(store);
+	}
 	forget_moves(store);
 	unlock_writer(store);
-	return 0;
+	return ret;
 }
 
 void store_rollback(struct store *store)

@@ -36,6 +36,7 @@ struct store {
 	struct store_move *moves; /* made since store_begin() */
 	size_t n_moves;
 	int is_lazy; /* the change that was begun */
+	int is_left; /* see store_leave() */
 	struct db *db;
 };
 
@@ -57,6 +58,12 @@ void store_close(struct store *store);
  * Return: its descriptor, borrowed, or a negative errno value.
  */
 int store_session(struct store *store, struct snapdrv_error *err);
+
+/**
+ * store_leave() - what has no row could not be removed: the session stays behind when the store is closed, as
+ * that of a process that died, and the next opening looks for all that has no row.
+ */
+void store_leave(struct store *store);
 
 /** store_name() - a name that is not taken in this session: "0", "1", ... */
 struct store_name {
@@ -102,7 +109,10 @@ int store_begin_lazy(struct store *store, struct snapdrv_error *err);
 /** store_flush() - every change that was committed, by whomever, is on disk. One fdatasync(2). */
 int store_flush(struct store *store, struct snapdrv_error *err);
 
-/** store_commit() - after store_begin() the change is on disk when this returns. A failure rolls it back. */
+/**
+ * store_commit() - after store_begin() the change is on disk when this returns. A failure rolls it back; if even
+ * that fails, what was moved stays in its place, for a later opening may find the change, and removes it if not.
+ */
 int store_commit(struct store *store, struct snapdrv_error *err);
 
 /** store_rollback() - give up the change, if there is one. */
