@@ -381,6 +381,8 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 	int found, is_new_boot, n_dead = 0, fd;
 	char name[24];
 
+	if (graph->store.is_read_only)
+		return 0;
 	while ((found = store_take_dead_session(&graph->store, name, &fd, err)) == 1) {
 		found = graph->backend.ops->active_safety == SAFE_MADE
 				? restore_drafts(graph, fd, name, err)

@@ -157,7 +157,7 @@ static void begin_wal_anew(struct db *db)
 	write_something(db);
 }
 
-int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
+int db_open(const char *path, int is_read_only, struct db **ret_db, struct snapdrv_error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct db *db = calloc(1, sizeof(*db));
@@ -167,7 +167,9 @@ int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
 		return fail_memory(err);
 	pthread_once(&once, register_vfs);
 	if (sqlite3_open_v2(path, &db->handle,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			    SQLITE_OPEN_NOMUTEX |
+				    (is_read_only ? SQLITE_OPEN_READONLY
+						  : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
 			    VFS_NAME)) {
 		ret = fail_sqlite(db, err);
 	} else {

@@ -14,10 +14,11 @@ struct query;
 /**
  * db_open() - open the database of a store, making it or bringing an older schema up to date.
  * @path: of the file. WAL mode, synchronous=FULL: a row whose commit returned survives a power cut.
+ * @is_read_only: its filesystem is. SQLite reads the WAL then without locking anybody out.
  *
  * Return: 0, or a negative errno value; USAGE when the schema is newer than this version knows.
  */
-int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err);
+int db_open(const char *path, int is_read_only, struct db **ret_db, struct snapdrv_error *err);
 
 /** db_close() - takes NULL. The WAL stays, also after the last one. */
 void db_close(struct db *db);

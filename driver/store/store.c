@@ -73,6 +73,10 @@ static int open_dirs(struct store *store, struct snapdrv_error *err)
 	if (ret)
 		return ret;
 	store->lock_fd = openat(store->locks_fd, "store", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0 && errno == EROFS) {
+		store->is_read_only = 1;
+		store->lock_fd = openat(store->locks_fd, "store", O_RDONLY | O_CLOEXEC);
+	}
 	return store->lock_fd < 0 ? fail_errno(err, "open locks/store") : 0;
 }
 
@@ -92,7 +96,7 @@ static int open_all(struct store *store, const char *root, struct snapdrv_error 
 	ret = lock_writer(store, err);
 	if (ret)
 		return ret;
-	ret = db_open(db_path, &store->db, err);
+	ret = db_open(db_path, store->is_read_only, &store->db, err);
 	unlock_writer(store);
 	return ret;
 }
@@ -176,8 +180,16 @@ static int try_session(struct store *store, struct snapdrv_error *err)
 	return 0;
 }
 
+static int fail_read_only(struct snapdrv_error *err)
+{
+	errno = EROFS;
+	return fail_errno(err, "write to the store");
+}
+
 int store_session(struct store *store, struct snapdrv_error *err)
 {
+	if (store->is_read_only)
+		return fail_read_only(err);
 	while (store->session_fd < 0) {
 		int ret = try_session(store, err);
 
@@ -244,7 +256,7 @@ int store_sync(struct store *store, struct snapdrv_error *err)
 
 static int begin(struct store *store, int is_lazy, struct snapdrv_error *err)
 {
-	int ret = lock_writer(store, err);
+	int ret = store->is_read_only ? fail_read_only(err) : lock_writer(store, err);
 
 	if (ret)
 		return ret;

@@ -37,12 +37,15 @@ struct store {
 	size_t n_moves;
 	int is_lazy; /* the change that was begun */
 	int is_left; /* see store_leave() */
+	int is_read_only; /* its filesystem: what is there can be read, and mounted where it was before */
 	struct db *db;
 };
 
 /**
  * store_open() - open the store at @root, making what is missing. Looks at nothing but the database.
  * @root: made with mode 0700; an existing one gets that mode.
+ *
+ * One whose filesystem is read-only (a broken disk, errors=remount-ro) opens too: what changes it is EROFS then.
  */
 int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err);
 
