@@ -42,7 +42,12 @@ struct db {
 static int fail_sqlite(struct db *db, struct snapdrv_error *err)
 {
 	int code = sqlite3_extended_errcode(db->handle), errnum = EIO;
+	int system_errno = sqlite3_system_errno(db->handle);
 
+	/* "disk I/O error" is a used up quota, and "unable to open", a lack of descriptors, too. */
+	if (((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN) && system_errno)
+		return fail(err, SNAPDRV_FAILED, system_errno, "database: %s: %s",
+			    sqlite3_errmsg(db->handle), strerror(system_errno));
 	if ((code & 0xff) == SQLITE_FULL)
 		errnum = ENOSPC;
 	else if ((code & 0xff) == SQLITE_NOMEM)
