@@ -133,13 +133,15 @@ static int set_text(json_t *object, const char *key, const char *text, const cha
 	return 0;
 }
 
-/* Without a word of the layers that are there, the one that is added would stand for the first. */
+/* Without a word of the layers that are there, the one that is added would stand for the first. NULL: no memory. */
 static json_t *history_of(struct commission *commission, size_t n_layers)
 {
 	json_t *history = member(commission->config, "history", json_array, JSON_ARRAY);
 
-	for (size_t i = json_array_size(history) ? n_layers : 0; i < n_layers; i++)
-		json_array_append_new(history, json_object());
+	for (size_t i = json_array_size(history) ? n_layers : 0; i < n_layers; i++) {
+		if (json_array_append_new(history, json_object()))
+			return NULL;
+	}
 	return history;
 }
 
@@ -219,10 +221,11 @@ static int change_manifest(struct commission *commission, struct image_plan *ima
 	top->has_blob = 1;
 	top->blob = commission->diff;
 	top->size = commission->size;
-	json_array_append_new(layers, json_pack("{s:s, s:s, s:I}", "mediaType",
-						"application/vnd.oci.image.layer.v1.tar", "digest",
-						digest_format(&commission->diff).text, "size",
-						(json_int_t)commission->size));
+	if (json_array_append_new(layers, json_pack("{s:s, s:s, s:I}", "mediaType",
+						    "application/vnd.oci.image.layer.v1.tar",
+						    "digest", digest_format(&commission->diff).text,
+						    "size", (json_int_t)commission->size)))
+		return fail_memory(err);
 	json_incref(layers);
 	json_decref(commission->manifest);
 	commission->manifest =
