@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/mount.h"
+#include "snapshot/runtime.h"
 
 /* The backend's name in the database: 1 found, 0 this is a new store, or negative. */
 static int recorded_driver(struct graph *graph, char driver[32], struct snapdrv_error *err)
@@ -406,6 +407,8 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 	if (!n_dead && !is_new_boot)
 		return 0;
 	found = sweep_strays(graph, err);
+	if (!found)
+		found = runtime_freeze_committed(graph, err);
 	if (!found && is_new_boot)
 		store_mark_boot(&graph->store);
 	return found;
