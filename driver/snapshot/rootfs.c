@@ -97,6 +97,16 @@ int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *s
 	return shown.st_dev == own.st_dev && shown.st_ino == own.st_ino;
 }
 
+/* The same for who acts on it: 1, 0, or a negative errno value where it cannot be looked for. */
+static int look_for_mount(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	cleanup_fd int dir_fd = open_container(graph, name);
+
+	if (dir_fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		return fail_errno(err, "open directory containers/%s", name);
+	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
+}
+
 char *rootfs_mount_options(struct graph *graph, const char *name)
 {
 	cleanup_free char *path = rootfs_path(graph, name, NULL);
@@ -118,10 +128,10 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 			const struct id_shift *shift, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = -1, target_fd = -1;
-	int ret;
+	int ret = look_for_mount(graph, name, err);
 
-	if (rootfs_is_mounted(graph, name))
-		return 0;
+	if (ret)
+		return ret < 0 ? ret : 0;
 	dir_fd = open_container(graph, name);
 	target_fd = open_rootfs(dir_fd);
 	if (target_fd < 0) {
@@ -157,10 +167,10 @@ int rootfs_umount(struct graph *graph, const char *name, struct doomed *doomed,
 {
 	cleanup_free char *path = NULL;
 	cleanup_fd int kept_fd = -1;
-	int ret;
+	int ret = look_for_mount(graph, name, err);
 
-	if (!rootfs_is_mounted(graph, name))
-		return 0;
+	if (ret <= 0)
+		return ret;
 	path = rootfs_path(graph, name, err);
 	if (!path)
 		return -ENOMEM;
