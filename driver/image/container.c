@@ -18,6 +18,7 @@
 #include "image/bundle.h"
 #include "image/images.h"
 #include "snapshot/rootfs.h"
+#include "store/reserve.h"
 #include "store/target.h"
 
 #define ANY_KERNEL_MOUNTS \
@@ -416,7 +417,7 @@ int container_remove(struct graph *graph, const char *name, struct snapdrv_error
 
 	if (ret)
 		return ret;
-	ret = store_session(&graph->store, err);
+	ret = reserve_session(&graph->store, err);
 	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
 	if (ret)
 		return ret;

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "store/content.h"
 #include "store/partial.h"
+#include "store/reserve.h"
 
 /* A layer that nothing needs. */
 struct idle {
@@ -254,7 +255,7 @@ int graph_gc(struct graph *graph, const struct snapdrv_gc_options *options,
 	if (!options)
 		options = &no_options;
 	if (!ret)
-		ret = store_session(&graph->store, err) < 0 ? -EIO : 0;
+		ret = reserve_session(&graph->store, err) < 0 ? -EIO : 0;
 	if (!ret)
 		ret = gc_rows(graph, options, &gc, err);
 	if (!ret)

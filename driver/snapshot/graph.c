@@ -15,6 +15,7 @@
 #include "kernel/file.h"
 #include "kernel/mount.h"
 #include "snapshot/runtime.h"
+#include "store/reserve.h"
 
 /* The backend's name in the database: 1 found, 0 this is a new store, or negative. */
 static int recorded_driver(struct graph *graph, char driver[32], struct snapdrv_error *err)
@@ -236,6 +237,15 @@ static int is_known(struct graph *graph, const struct stray_search *search, cons
 	return db_get_int(graph->store.db, &one, err, search->sql, "s", row_name);
 }
 
+/* Where it is: btrfs moves nothing when it is full, and removes all the same. */
+static int remove_stray(struct graph *graph, int dir_fd, const char *name,
+			struct snapdrv_error *err)
+{
+	if (!unlinkat(dir_fd, name, 0))
+		return 0;
+	return graph->backend.ops->drop(&graph->backend, dir_fd, name, err);
+}
+
 /* A stray that goes away: what is mounted below it would keep it. */
 static int move_stray(struct graph *graph, int dir_fd, const char *name, int session_fd,
 		      struct strays *strays, struct snapdrv_error *err)
@@ -250,8 +260,11 @@ static int move_stray(struct graph *graph, int dir_fd, const char *name, int ses
 			mount_detach_below(path, NULL);
 	}
 	/* Who removed its row may be removing it too. */
-	if (renameat(dir_fd, name, session_fd, moved.text))
+	if (renameat(dir_fd, name, session_fd, moved.text)) {
+		if (errno == ENOSPC || errno == EDQUOT)
+			return remove_stray(graph, dir_fd, name, err);
 		return errno == ENOENT ? 0 : fail_errno(err, "move away %s", quote(name).text);
+	}
 	return strays_add(strays, session_fd, moved.text, err);
 }
 
@@ -350,9 +363,8 @@ int graph_find_strays(struct graph *graph, unsigned flags, struct strays *ret_st
 {
 	cleanup_strays struct strays strays = {0};
 	int is_dry = !!(flags & STRAYS_DRY);
-	int session_fd = is_dry ? -1 : store_session(&graph->store, err);
+	int session_fd = is_dry ? -1 : reserve_session(&graph->store, err);
 	int ret = session_fd < 0 && !is_dry ? session_fd : store_begin(&graph->store, err);
-
 	if (ret)
 		return ret;
 	ret = find_under_lock(graph, flags, session_fd, &strays, err);

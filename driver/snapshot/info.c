@@ -42,9 +42,9 @@ static int ask(struct graph *graph, const struct backend_ops *ops,
 
 	if (graph->store.is_read_only)
 		return answer_with(driver, ops, "not tried: the filesystem is read-only", err);
-	session_fd = store_session(&graph->store, err);
+	session_fd = store_session(&graph->store, &answer);
 	if (session_fd < 0)
-		return session_fd;
+		return answer_with(driver, ops, answer.message, err);
 	if (mkdirat(session_fd, name.text, 0700))
 		return fail_errno(err, "make a directory");
 	scratch_fd = file_open_dir(session_fd, name.text, err);

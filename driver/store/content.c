@@ -186,6 +186,7 @@ int content_unlink(struct store *store, const char *text)
 	if (!found)
 		failed = renameat(store->content_fd, text + strlen("sha256:"), session_fd,
 				  name.text) &&
+			 unlinkat(store->content_fd, text + strlen("sha256:"), 0) &&
 			 errno != ENOENT;
 	store_rollback(store);
 	if (!found)

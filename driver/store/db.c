@@ -109,11 +109,24 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 		     int *ret_flags)
 {
 	sqlite3_vfs *base = sqlite3_vfs_find(NULL);
+	int got = 0, ret;
 
 	(void)vfs;
 	if (flags & SQLITE_OPEN_WAL && !access(name, F_OK))
 		flags &= ~SQLITE_OPEN_CREATE;
-	return base->xOpen(base, name, file, flags, ret_flags);
+	ret = base->xOpen(base, name, file, flags, &got);
+	/*
+	 * Whatever kept it from being opened to write (a lack of descriptors), SQLite opens it to read; the error
+	 * would be that of a later write.
+	 */
+	if (ret == SQLITE_OK && flags & SQLITE_OPEN_READWRITE && got & SQLITE_OPEN_READONLY) {
+		file->pMethods->xClose(file);
+		file->pMethods = NULL;
+		return SQLITE_CANTOPEN;
+	}
+	if (ret_flags)
+		*ret_flags = got;
+	return ret;
 }
 
 static void register_vfs(void)
@@ -175,7 +188,7 @@ int db_open(const char *path, int is_read_only, struct db **ret_db, struct snapd
 			    SQLITE_OPEN_NOMUTEX |
 				    (is_read_only ? SQLITE_OPEN_READONLY
 						  : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
-			    VFS_NAME)) {
+			    is_read_only ? NULL : VFS_NAME)) {
 		ret = fail_sqlite(db, err);
 	} else {
 		sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "store/lock.h"
+#include "store/reserve.h"
 
 #define SEARCH_GRANT 0010 /* as an ACL that lets single users through shows (kernel/idmap.h) */
 
@@ -101,19 +102,26 @@ static int open_all(struct store *store, const char *root, struct snapdrv_error 
 	return ret;
 }
 
+static const struct store closed = {.root_fd = -1,
+				    .content_fd = -1,
+				    .layers_fd = -1,
+				    .active_fd = -1,
+				    .containers_fd = -1,
+				    .staging_fd = -1,
+				    .locks_fd = -1,
+				    .lock_fd = -1,
+				    .session_fd = -1};
+
 int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err)
 {
-	struct store store = {.root_fd = -1,
-			      .content_fd = -1,
-			      .layers_fd = -1,
-			      .active_fd = -1,
-			      .containers_fd = -1,
-			      .staging_fd = -1,
-			      .locks_fd = -1,
-			      .lock_fd = -1,
-			      .session_fd = -1};
+	struct store store = closed;
 	int ret = open_all(&store, root, err);
 
+	if (ret && reserve_helps(&store, -ret)) {
+		store_close(&store);
+		store = closed;
+		ret = open_all(&store, root, err);
+	}
 	if (ret) {
 		store_close(&store);
 		return fail_within(err, ret, "store %s", quote(root).text);
@@ -139,6 +147,9 @@ void store_close(struct store *store)
 		db_close(store->db);
 		unlock_writer(store);
 	}
+	/* Not by who could not even open it. */
+	if (store->db)
+		reserve_keep(store);
 	store->db = NULL;
 	close_fd(&store->session_fd);
 	close_fd(&store->content_fd);

@@ -18,6 +18,7 @@
  *   containers/NAME       a container's rootfs/, the mount point
  *   staging/SESSION       what a process is working on; its lock tells whether that process lives
  *   locks/store           byte ranges, see store/lock.h
+ *   locks/reserve         room for the time when the disk is full, see store/reserve.h
  *   locks/boot            the boot in which everything was looked through last
  */
 struct store {
