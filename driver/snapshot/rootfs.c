@@ -97,8 +97,7 @@ int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *s
 	return shown.st_dev == own.st_dev && shown.st_ino == own.st_ino;
 }
 
-/* The same for who acts on it: 1, 0, or a negative errno value where it cannot be looked for. */
-static int look_for_mount(struct graph *graph, const char *name, struct snapdrv_error *err)
+int rootfs_look_mounted(struct graph *graph, const char *name, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = open_container(graph, name);
 
@@ -128,7 +127,7 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 			const struct id_shift *shift, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = -1, target_fd = -1;
-	int ret = look_for_mount(graph, name, err);
+	int ret = rootfs_look_mounted(graph, name, err);
 
 	if (ret)
 		return ret < 0 ? ret : 0;
@@ -167,7 +166,7 @@ int rootfs_umount(struct graph *graph, const char *name, struct doomed *doomed,
 {
 	cleanup_free char *path = NULL;
 	cleanup_fd int kept_fd = -1;
-	int ret = look_for_mount(graph, name, err);
+	int ret = rootfs_look_mounted(graph, name, err);
 
 	if (ret <= 0)
 		return ret;
