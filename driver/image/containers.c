@@ -23,6 +23,7 @@ static int fill(struct graph *graph, struct query *query, struct snapdrv_contain
 	const char *name = query_text(query, 0);
 	int is_mounted = rootfs_look_mounted(graph, name, err);
 
+	*container = (struct snapdrv_container){0};
 	if (is_mounted < 0)
 		return is_mounted;
 	*container = (struct snapdrv_container){
