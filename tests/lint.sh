@@ -56,6 +56,7 @@ declare -A MAY=(
 	[backend]="base kernel"
 	[snapshot]="base kernel store backend"
 	[image]="base wire store layer snapshot"
+	[build]="base kernel store layer snapshot image"
 )
 
 room_of() {
@@ -121,8 +122,8 @@ calls() {
 	only 'driver/wire/' 'curl_\w+|grpc_\w+' | sed 's/$/   <- only wire\/ may/'
 	only 'cli/' '(printf|vprintf|puts|putchar|perror|warnx?|errx?)\s*\(|(fprintf|fputs|fputc|fwrite|vfprintf)\s*\([^;]*\b(stdout|stderr)\b' |
 		sed 's/$/   <- only cli\/ prints/'
-	only 'cli/|driver/kernel/mkfs\.c|driver/image/credential_helper\.c' '_?exit\s*\(' | sed 's/$/   <- a library does not exit/'
-	only 'driver/kernel/mkfs\.c|driver/image/credential_helper\.c' '(execvp|fork)\s*\(' | sed 's/$/   <- no helper programs/'
+	only 'cli/|driver/kernel/(mkfs|sandbox)\.c|driver/image/credential_helper\.c' '_?exit\s*\(' | sed 's/$/   <- a library does not exit/'
+	only 'driver/kernel/(mkfs|sandbox)\.c|driver/image/credential_helper\.c' '(execvp|fork)\s*\(' | sed 's/$/   <- no helper programs/'
 	only 'nowhere' '(system|popen|exec[lv]e?|exec[lv]pe|execlp|posix_spawnp?|chroot|wordexp)\s*\(' | sed 's/$/   <- no helper programs, no chroot/'
 	only 'nowhere' '(gets|tmpnam|mktemp|strtok|alloca)\s*\(' | sed 's/$/   <- a safer one exists/'
 	only 'nowhere' 'goto\s+\w+\s*;' | sed 's/$/   <- cleanup attributes, early returns/'
@@ -204,6 +205,13 @@ public_header() {
 	gcc -std=c89 -pedantic -Wall -Wextra -Werror -Idriver -fsyntax-only "$BUILD/header.c"
 	gcc -x c++ -std=c++98 -Wall -Wextra -Werror -Wno-long-long -Idriver -fsyntax-only "$BUILD/header.c" 2>&1 |
 		grep -v 'cc1plus.*No such file' || :
+}
+
+# In the code: `cppcheck-suppress ID ; why`, `NOLINT(check): why`, and a comment after a pragma or an attribute.
+explained() {
+	git grep -nE 'cppcheck-suppress|NOLINT|diagnostic ignored|no_sanitize' -- 'driver/*' 'cli/*' 'tests/*.[ch]' |
+		grep -vE 'cppcheck-suppress [A-Za-z]+ ; .{10}|NOLINT[A-Z]*\([a-z.A-Z-]+\): .{10}|(ignored "[^"]*"|no_sanitize\([^)]*\)\)*) /\* .{10}' |
+		sed 's/$/   <- no word why/'
 }
 
 # Left out, and why: cppcheck knows nothing of cleanup attributes (leaks, variables that a macro
@@ -300,6 +308,7 @@ rule "the rules see a violation" self_test
 rule "clang-format" format
 rule "the public header compiles as C89 and as C++" public_header
 rule "cppcheck" static_cppcheck
+rule "each suppression of a warning says why" explained
 rule "clang-tidy" static_tidy
 rule "scripts parse" scripts
 rule "no path of one machine" machine_paths

@@ -34,6 +34,17 @@ static int settle_tree(struct units *units, struct unit *unit, struct snapdrv_er
 	return ret;
 }
 
+/* What was there when it was looked up may have gone with another image. 0 it is, 1 it has, or negative. */
+static int blob_lost(const struct units *units, const struct unit *unit, struct snapdrv_error *err)
+{
+	int found = 1;
+
+	if (intake_keeps_blobs(units->intake) && unit->layer->has_blob && !unit->layer->is_base &&
+	    !unit->staged.has_blob)
+		found = content_has(&units->intake->graph->store, &unit->layer->blob, err);
+	return found < 0 ? found : !found;
+}
+
 static int commit_layer(struct units *units, struct unit *unit, const struct snapshot *parent,
 			struct snapshot *ret_snapshot, struct snapdrv_error *err)
 {
@@ -54,7 +65,7 @@ static int commit_layer(struct units *units, struct unit *unit, const struct sna
 	if (!ret && unit->staged.has_blob && intake_keeps_blobs(units->intake))
 		ret = content_publish(&graph->store, unit->staged.blob.text, &unit->layer->blob,
 				      unit->layer->size, err);
-	return ret;
+	return ret ? ret : blob_lost(units, unit, err);
 }
 
 static int name_blob(struct store *store, int64_t image, const struct digest *digest,
@@ -85,6 +96,22 @@ static int commit_blobs(struct store *store, const struct image_plan *image, int
 	return ret;
 }
 
+static int commit_step(struct store *store, const struct image_plan *image, int64_t snapshot,
+		       struct snapdrv_error *err)
+{
+	const struct layer_plan *top = &image->layers[image->n_layers - 1];
+	int ret = 0;
+
+	for (size_t i = 0; i < image->step->n_keys && ret >= 0; i++)
+		ret = db_run(store->db, err,
+			     "INSERT OR REPLACE INTO build_step(key, snapshot, diff_id, size,"
+			     " created_ns) VALUES(?, ?, ?, ?, ?)",
+			     "sisii", image->step->keys[i], snapshot,
+			     digest_format(&top->diff).text, (int64_t)top->size,
+			     image->step->created_ns);
+	return ret < 0 ? ret : 0;
+}
+
 static int commit_image(struct units *units, struct image_plan *image, struct snapdrv_error *err)
 {
 	struct store *store = &units->intake->graph->store;
@@ -109,6 +136,8 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 		parent = snapshot;
 		bytes += unit->tree.bytes;
 	}
+	if (image->step)
+		return commit_step(store, image, snapshot.id, err);
 	ret = db_run(store->db, err,
 		     "INSERT OR IGNORE INTO image(digest, config_digest, manifest, config, top, "
 		     "platform,"

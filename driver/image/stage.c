@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "image/fetch.h"
 #include "image/times.h"
+#include "snapshot/seal.h"
 #include "store/content.h"
 
 #define ENTRIES_MAX 10000000ull
@@ -36,6 +37,19 @@ void intake_write_back(struct intake *intake, struct writeback *writeback)
 		return;
 	writeback_start(&intake->graph->store, writeback);
 	intake->writeback = writeback;
+}
+
+int intake_begin(struct intake *intake, struct writeback *writeback, struct snapdrv_error *err)
+{
+	int ret = store_session(&intake->graph->store, err);
+
+	if (ret < 0)
+		return ret;
+	ret = intake->options->flags & SNAPDRV_VERITY ? graph_can_seal(intake->graph, err) : 0;
+	if (ret)
+		return fail_within(err, ret, "fs-verity");
+	intake_write_back(intake, writeback);
+	return 0;
 }
 
 int intake_keeps_blobs(const struct intake *intake)
@@ -126,6 +140,7 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 					 .limits = intake->limits};
 	int ret;
 
+	writeback_begin(intake->writeback);
 	request.carries_out = !intake->graph->backend.ops->is_layered;
 	if (intake->options->progress && label) {
 		request.progress = tell_progress;
@@ -190,6 +205,7 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 
 	if (ret)
 		return ret;
+	writeback_begin(intake->writeback);
 	request.copy_fd = copy_fd;
 	ret = layer_digest(&request, &staged.result, err);
 	if (ret) {

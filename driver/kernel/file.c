@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -80,6 +81,21 @@ int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct sna
 	*ret_data = steal_ptr(&data);
 	*ret_size = (size_t)size;
 	return 0;
+}
+
+int file_open_regular(int path_fd)
+{
+	char link[64];
+	struct stat st;
+	int fd;
+
+	if (fstat(path_fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 int file_make_dirs(const char *path, struct snapdrv_error *err)
@@ -170,8 +186,8 @@ static int copy_data(int in, int out, off_t size, const char *what, struct snapd
 			if (got < 0)
 				return fail_within(err, (int)got, "%s", what);
 			if (!got)
-				return fail(err, SNAPDRV_FAILED, EIO, "read %s: it got shorter",
-					    what);
+				return fail(err, SNAPDRV_FAILED, ESTALE,
+					    "read %s: it became shorter meanwhile", what);
 			ret = write_at(out, buffer, (size_t)got, at, what, err);
 			if (ret)
 				return ret;

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "kernel/file.h"
 #include "layer/header.h"
 #include "layer/holes.h"
 
@@ -21,6 +22,7 @@
 struct pack {
 	enum pack_kind kind;
 	struct pack_output output;
+	int64_t clamp_ns;
 	struct bytes head;	/* of the entry */
 	struct strings missing; /* what other names of a file cannot be linked to */
 	char buffer[BUFFER_SIZE];
@@ -37,6 +39,7 @@ struct pack *pack_new(enum pack_kind kind, const struct pack_output *output,
 	}
 	pack->kind = kind;
 	pack->output = *output;
+	pack->clamp_ns = INT64_MAX;
 	pack->head = (struct bytes){0};
 	pack->missing = (struct strings){0};
 	return pack;
@@ -49,6 +52,11 @@ void pack_free(struct pack *pack)
 	bytes_done(&pack->head);
 	strings_done(&pack->missing);
 	free(pack);
+}
+
+void pack_clamp(struct pack *pack, int64_t mtime_ns)
+{
+	pack->clamp_ns = mtime_ns;
 }
 
 static int put(struct pack *pack, const void *data, size_t size, struct snapdrv_error *err)
@@ -285,20 +293,36 @@ static int is_gone(int ret)
 
 /*
  * What the name is now; a regular file is opened, and what stat(2) says is of that file then. In its
- * place there may be a FIFO, which is not waited for.
+ * place there may be a FIFO or device meanwhile, which is not opened.
  */
 static int open_entry(const struct change *change, struct stat *ret_st, int *ret_fd,
 		      struct snapdrv_error *err)
 {
+	cleanup_fd int path_fd = -1, fd = -1;
+
 	if (fstatat(change->dir_fd, change->name, ret_st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat");
 	if (!S_ISREG(ret_st->st_mode))
 		return 0;
-	*ret_fd = openat(change->dir_fd, change->name,
-			 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (*ret_fd < 0 || fstat(*ret_fd, ret_st))
+	path_fd = openat(change->dir_fd, change->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = path_fd < 0 ? -errno : file_open_regular(path_fd);
+	if (fd == -EINVAL)
+		return -ENOENT;
+	errno = fd < 0 ? -fd : 0;
+	if (fd < 0 || fstat(fd, ret_st))
 		return fail_errno(err, "open");
-	return S_ISREG(ret_st->st_mode) ? 0 : -ENOENT;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static void clamp(const struct pack *pack, struct timespec *time)
+{
+	const struct timespec latest = {.tv_sec = pack->clamp_ns / 1000000000,
+					.tv_nsec = pack->clamp_ns % 1000000000};
+
+	if (time->tv_sec > latest.tv_sec ||
+	    (time->tv_sec == latest.tv_sec && time->tv_nsec > latest.tv_nsec))
+		*time = latest;
 }
 
 static int write_change(struct pack *pack, const struct change *change, struct snapdrv_error *err)
@@ -308,6 +332,7 @@ static int write_change(struct pack *pack, const struct change *change, struct s
 	cleanup_fd int fd = -1;
 	int ret = open_entry(change, &header.st, &fd, err);
 
+	clamp(pack, &header.st.st_mtim);
 	if (!ret)
 		ret = check_name(pack, change, &header.st, err);
 	if (!ret && !S_ISSOCK(header.st.st_mode))

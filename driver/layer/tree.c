@@ -148,7 +148,9 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	if (ret)
 		return ret;
 	if (!*name)
-		return set_directory(writer, writer->nodes.root, attributes, 0, err);
+		return sink->is_no_layer
+			       ? 0
+			       : set_directory(writer, writer->nodes.root, attributes, 0, err);
 	node = node_find(&writer->nodes, dir, name, strlen(name));
 	ret = node ? 0 : tree_settle(writer, dir, name, err);
 	if (ret)

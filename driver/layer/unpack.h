@@ -37,6 +37,8 @@ struct unpack_request {
 	void *open_tree_arg;
 	int carries_out; /* as tree_writer_new(), like the next one */
 	int lower_fd;
+	int is_no_layer; /* as struct tree_sink, like the next one */
+	const struct timespec *latest;
 	struct unpack_limits limits;
 	void (*progress)(void *arg, uint64_t done); /* bytes of input so far, or NULL */
 	void *progress_arg;

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/mount.h"
+#include "kernel/sandbox.h"
 #include "snapshot/runtime.h"
 #include "store/reserve.h"
 
@@ -389,6 +390,15 @@ static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
 	return ret;
 }
 
+/* Of the containers of a build, which the kernel killed with it. */
+static void drop_cgroups(const char *session)
+{
+	char prefix[48];
+
+	snprintf(prefix, sizeof(prefix), SANDBOX_CGROUP "%s-", session);
+	sandbox_drop_cgroups(prefix);
+}
+
 int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 {
 	int found, is_new_boot, n_dead = 0, fd;
@@ -405,6 +415,7 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 			return found;
 		}
 		empty_session(graph, fd);
+		drop_cgroups(name);
 		if (unlinkat(graph->store.staging_fd, name, AT_REMOVEDIR) && errno != ENOENT) {
 			found = fail_errno(err, "remove staging/%s", name);
 			close(fd);

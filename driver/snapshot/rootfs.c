@@ -127,10 +127,16 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 			const struct id_shift *shift, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = -1, target_fd = -1;
+	int64_t one;
 	int ret = rootfs_look_mounted(graph, name, err);
 
 	if (ret)
 		return ret < 0 ? ret : 0;
+	/* Somebody may have removed the container since it was found: what is mounted now would stay. */
+	ret = db_get_int(graph->store.db, &one, err,
+			 "SELECT 1 FROM snapshot WHERE id = ? AND NOT removed", "i", snapshot->id);
+	if (ret <= 0)
+		return ret < 0 ? ret : fail(err, SNAPDRV_MISSING, ENOENT, "it has been removed");
 	dir_fd = open_container(graph, name);
 	target_fd = open_rootfs(dir_fd);
 	if (target_fd < 0) {
@@ -190,12 +196,14 @@ int rootfs_peek(struct graph *graph, const struct snapshot *snapshot, struct sna
 int rootfs_read_file(int rootfs_fd, const char *path, size_t max, char **ret_data, size_t *ret_size,
 		     struct snapdrv_error *err)
 {
-	/* Not to wait for the writer of a FIFO, and not to become a terminal's owner. */
-	cleanup_fd int fd = resolve_open(rootfs_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	cleanup_fd int path_fd = resolve_open(rootfs_fd, path, O_PATH), fd = -1;
 	int ret;
 
-	if (fd == -ENOENT || fd == -ENOTDIR)
+	if (path_fd == -ENOENT || path_fd == -ENOTDIR)
 		return 0;
+	fd = path_fd < 0 ? path_fd : file_open_regular(path_fd);
+	if (fd == -EINVAL)
+		return refuse(err, "%s of the image: not a regular file", quote(path).text);
 	errno = fd < 0 ? -fd : 0;
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO || errno == EINTR)
 		return fail_errno(err, "open %s of the image", quote(path).text);

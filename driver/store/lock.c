@@ -2,6 +2,7 @@
 /* Locks between processes, on byte ranges of locks/store. */
 #include "store/lock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ static int compare(const void *a, const void *b)
 
 int lock_layers(struct store *store, struct digest *digests, size_t n, struct snapdrv_error *err)
 {
+	assert(!store->is_writer);
 	qsort(digests, n, sizeof(*digests), compare);
 	for (size_t i = 0; i < n; i++) {
 		if (set_lock(store, F_OFD_SETLKW, F_WRLCK, layer_byte(&digests[i]), 1))
@@ -68,12 +70,16 @@ void unlock_layers(struct store *store)
 
 int lock_writer(struct store *store, struct snapdrv_error *err)
 {
+	/* The kernel would let it have the lock again, and the first unlock would be for both. */
+	assert(!store->is_writer);
 	if (set_lock(store, F_OFD_SETLKW, F_WRLCK, WRITER_BYTE, 1))
 		return fail_errno(err, "wait for other writers");
+	store->is_writer = 1;
 	return 0;
 }
 
 void unlock_writer(struct store *store)
 {
+	store->is_writer = 0;
 	set_lock(store, F_OFD_SETLK, F_UNLCK, WRITER_BYTE, 1);
 }

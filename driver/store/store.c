@@ -334,6 +334,17 @@ struct store_move {
 	char name[72];
 };
 
+/*
+ * Somebody who was killed between such a move and the commit has left something in the place: the number is
+ * given again, since its row was not. It goes with this session; a sweep might come too late.
+ */
+static int clear_place(struct store *store, int dir_fd, const char *name)
+{
+	struct store_name away = store_name(store);
+
+	return renameat(dir_fd, name, store->session_fd, away.text);
+}
+
 int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
 	       int is_remade, struct snapdrv_error *err)
 {
@@ -345,7 +356,9 @@ int store_move(struct store *store, const char *session_name, int dir_fd, const 
 	store->moves = moves;
 	snprintf(move.session_name, sizeof(move.session_name), "%s", session_name);
 	snprintf(move.name, sizeof(move.name), "%s", name);
-	if (renameat(store->session_fd, session_name, dir_fd, name))
+	if (renameat(store->session_fd, session_name, dir_fd, name) &&
+	    ((errno != ENOTEMPTY && errno != EEXIST) || clear_place(store, dir_fd, name) ||
+	     renameat(store->session_fd, session_name, dir_fd, name)))
 		return fail_errno(err, "move %s to its place", name);
 	moves[store->n_moves++] = move;
 	return 0;

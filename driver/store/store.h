@@ -36,8 +36,9 @@ struct store {
 	unsigned names;		  /* made so far by store_name() */
 	struct store_move *moves; /* made since store_begin() */
 	size_t n_moves;
-	int is_lazy; /* the change that was begun */
-	int is_left; /* see store_leave() */
+	int is_lazy;   /* the change that was begun */
+	int is_writer; /* holds the writer's lock */
+	int is_left;   /* see store_leave() */
 	int is_read_only; /* its filesystem: what is there can be read, and mounted where it was before */
 	struct db *db;
 };
