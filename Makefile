@@ -16,6 +16,9 @@
 #   make check-many   32 processes at one store for a minute, some of them killed, on every driver: MANY_SECONDS=...
 #   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers, fs-verity, quotas, all of
 #                     tests/cli; VM_CUTS=... of each kind, VM_CLI="20-import ..." of the tests
+#   make check-faults every command killed, and every system call failed, at each call in turn: a long day;
+#                     FAULT_SECONDS=2 for each command, FAULT_PART=3 a third of them, FAULT_COMMANDS="load rm", FAULT_HOW=EIO,kill-before
+#   make check-faults-short  the part that continuous integration has time for
 #   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
 #                     UNITDIR, BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
 #   make uninstall    with the same settings
@@ -309,6 +312,20 @@ define install_filled
 		-e 's|@LIBS@|$(LDLIBS)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)
 endef
 
+$(BUILD)/tests/faults/inject: tests/faults/inject.c tests/faults/calls.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $< -o $@
+
+FAULT_TESTS = $(foreach file,$(wildcard tests/faults/[0-9]*.sh),$(file) btrfs:$(file) vfs:$(file))
+
+check-faults: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build $(BUILD)/tests/faults/inject
+	@TEST_LIMIT=864000 tests/run $(FAULT_TESTS)
+
+check-faults-short: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build $(BUILD)/tests/faults/inject
+	@FAULT_SECONDS=$(or $(FAULT_SECONDS),0.5) FAULT_PART=$(or $(FAULT_PART),6) tests/run $(FAULT_TESTS)
+
 install: all
 	install -D -m 755 $(BUILD)/snapdrv $(DESTDIR)$(BINDIR)/snapdrv
 	install -D -m 755 $(BUILD)/snapdrvd $(DESTDIR)$(SBINDIR)/snapdrvd
@@ -341,4 +358,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all build units fuzzers fuzz fuzz-coverage docs deps test-deps demo-deps bench-deps demo check check-long \
-	bench lint check-asan check-many check-nosys check-tsan check-valgrind check-vm check-vm-short vm-deps install uninstall clean
+	bench lint check-asan check-faults check-faults-short check-many check-nosys check-tsan check-valgrind check-vm check-vm-short vm-deps install uninstall clean

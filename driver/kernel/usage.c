@@ -153,18 +153,21 @@ static int count_dir(struct count *count, int fd)
 {
 	cleanup_dir DIR *dir = fdopendir(fd);
 	struct dirent *entry;
-	int ret = 0;
+	int ret;
 
 	if (!dir) {
 		ret = fail_errno(count->err, "list a directory");
 		close(fd);
 		return ret;
 	}
-	while (!ret && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			ret = count_entry(count, fd, entry->d_name);
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		ret = count_entry(count, fd, entry->d_name);
+		if (ret)
+			return ret;
 	}
-	return ret;
+	return errno ? fail_errno(count->err, "list a directory") : 0;
 }
 
 int usage_of_tree(int fd, struct usage *ret_usage, struct snapdrv_error *err)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "base/error.h"
 
@@ -19,8 +20,11 @@ static int set_lock(struct store *store, int command, short type, off_t start, o
 		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
 	int ret;
 
+	/* A lock to write needs a file that can be written to; where nothing can be, this one stands for all. */
 	do {
-		ret = fcntl(store->lock_fd, command, &lock);
+		ret = store->is_read_only
+			      ? flock(store->lock_fd, type == F_UNLCK ? LOCK_UN : LOCK_EX)
+			      : fcntl(store->lock_fd, command, &lock);
 	} while (ret && errno == EINTR);
 	return ret;
 }
