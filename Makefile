@@ -26,7 +26,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev \
 	golang-github-containerd-containerd-dev libgrpc-dev libprotobuf-c-dev libprotobuf-dev protobuf-c-compiler
 DEMO_PACKAGES := debootstrap runc
-TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah ca-certificates clang \
+TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah busybox-static ca-certificates clang \
 	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin llvm man-db \
 	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux valgrind xfsprogs xz-utils zsh zstd
 VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs python3 qemu-system-x86 util-linux xfsprogs

@@ -177,6 +177,7 @@ void cli_note(const struct cli *cli, const char *format, ...) __attribute__((for
 
 void cmd_load(struct cli *cli);
 void cmd_import(struct cli *cli);
+void cmd_build(struct cli *cli);
 void cmd_pull(struct cli *cli);
 void cmd_push(struct cli *cli);
 void cmd_images(struct cli *cli);

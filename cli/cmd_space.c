@@ -85,7 +85,7 @@ static const struct field layer_fields[] = {
 
 /* All that --json prints. */
 struct df_document {
-	struct space_row spaces[4];
+	struct space_row spaces[5];
 	const struct space_row *first_space;
 	size_t n_spaces;
 	struct image_line *images;
@@ -141,6 +141,7 @@ static int document_fill(struct df_document *document)
 	document->spaces[1] = space_row("Containers", "containers", &df->containers);
 	document->spaces[2] = space_row("Layers", "layers", &df->layers);
 	document->spaces[3] = space_row("Blobs", "blobs", &df->blobs);
+	document->spaces[4] = space_row("Build caches", "caches", &df->caches);
 	document->first_space = document->spaces;
 	document->n_spaces = COUNT(document->spaces);
 	document->images = calloc(df->n_image_rows + 1, sizeof(*document->images));
@@ -244,7 +245,7 @@ static const struct field freed_fields[] = {
 struct gc_document {
 	int dry_run;
 	uint64_t bytes, kept_bytes;
-	struct freed_row rows[4];
+	struct freed_row rows[5];
 	const struct freed_row *first_row;
 	size_t n_rows;
 };
@@ -268,20 +269,22 @@ static int print_gc(struct cli *cli, const struct gc_values *values, const struc
 {
 	struct gc_document document = {
 		.dry_run = !!values->dry_run,
-		.bytes = gc->layers.bytes + gc->blobs.bytes + gc->strays.bytes,
+		.bytes = gc->layers.bytes + gc->blobs.bytes + gc->strays.bytes + gc->caches.bytes,
 		.kept_bytes = gc->kept_bytes,
 		.rows = {{"Layers", "layers", gc->layers},
 			 {"Blobs", "blobs", gc->blobs},
-			 {"Stray files", "strays", gc->strays}},
-		.n_rows = 3,
+			 {"Stray files", "strays", gc->strays},
+			 {"Build caches", "caches", gc->caches}},
+		.n_rows = 4,
 	};
-	struct rows rows = {freed_fields, document.rows, sizeof(*document.rows), 4};
+	struct rows rows = {freed_fields, document.rows, sizeof(*document.rows), 5};
 
 	document.first_row = document.rows;
-	document.rows[3] = (struct freed_row){
+	document.rows[4] = (struct freed_row){
 		values->dry_run ? "Would be freed" : "Freed",
 		"total",
-		{gc->layers.count + gc->blobs.count + gc->strays.count, document.bytes}};
+		{gc->layers.count + gc->blobs.count + gc->strays.count + gc->caches.count,
+		 document.bytes}};
 	return cli->json ? output_json_row("gc", gc_fields, &document) : output_table(&rows, 0);
 }
 

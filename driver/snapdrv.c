@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "build/build.h"
 #include "image/check.h"
 #include "image/container.h"
 #include "image/df.h"
@@ -156,6 +157,17 @@ PUBLIC int snapdrv_import_fd(struct snapdrv_store *store, int fd, const char *re
 
 	return image_import(&store->graph, fd, ref, changes, n_changes, message, options, ret_id,
 			    or_own(err, &own));
+}
+
+PUBLIC int snapdrv_build(struct snapdrv_store *store, const char *context,
+			 const struct snapdrv_build_options *options, char **ret_id,
+			 struct snapdrv_error *err)
+{
+	static const struct snapdrv_build_options no_options = {.input_fd = -1, .cancel_fd = -1};
+	struct snapdrv_error own;
+
+	return image_build(&store->graph, context, options ? options : &no_options, ret_id,
+			   or_own(err, &own));
 }
 
 PUBLIC int snapdrv_images(struct snapdrv_store *store, struct snapdrv_image **ret_images,

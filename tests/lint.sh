@@ -56,6 +56,7 @@ declare -A MAY=(
 	[backend]="base kernel"
 	[snapshot]="base kernel store backend"
 	[image]="base wire store layer snapshot"
+	[build]="base kernel store layer snapshot image"
 )
 
 room_of() {
@@ -117,11 +118,12 @@ calls() {
 	only 'driver/layer/' 'archive_\w+\s*\(|struct archive\b' | sed 's/$/   <- only layer\/ may/'
 	only 'driver/store/' 'sqlite3\w*' | sed 's/$/   <- only store\/ may/'
 	only 'driver/base/digest\.c' 'EVP_\w+' | sed 's/$/   <- only base\/digest.c may/'
+	only 'driver/base/checksum\.c' 'XXH\w+' | sed 's/$/   <- only base\/checksum.c may/'
 	only 'driver/wire/' 'curl_\w+|grpc_\w+' | sed 's/$/   <- only wire\/ may/'
 	only 'cli/' '(printf|vprintf|puts|putchar|perror|warnx?|errx?)\s*\(|(fprintf|fputs|fputc|fwrite|vfprintf)\s*\([^;]*\b(stdout|stderr)\b' |
 		sed 's/$/   <- only cli\/ prints/'
-	only 'cli/|driver/kernel/mkfs\.c|driver/image/credential_helper\.c' '_?exit\s*\(' | sed 's/$/   <- a library does not exit/'
-	only 'driver/kernel/mkfs\.c|driver/image/credential_helper\.c' '(execvp|fork)\s*\(' | sed 's/$/   <- no helper programs/'
+	only 'cli/|driver/kernel/(mkfs|sandbox)\.c|driver/image/credential_helper\.c' '_?exit\s*\(' | sed 's/$/   <- a library does not exit/'
+	only 'driver/kernel/(mkfs|sandbox)\.c|driver/image/credential_helper\.c' '(execvp|fork)\s*\(' | sed 's/$/   <- no helper programs/'
 	only 'nowhere' '(system|popen|exec[lv]e?|exec[lv]pe|execlp|posix_spawnp?|chroot|wordexp)\s*\(' | sed 's/$/   <- no helper programs, no chroot/'
 	only 'nowhere' '(gets|tmpnam|mktemp|strtok|alloca)\s*\(' | sed 's/$/   <- a safer one exists/'
 	only 'nowhere' 'goto\s+\w+\s*;' | sed 's/$/   <- cleanup attributes, early returns/'

@@ -76,6 +76,12 @@ struct backend_ops {
 	enum tree_safety active_safety;
 
 	/*
+	 * Files of layers may be made unwritable for good (fs-verity): whoever writes in a container writes to
+	 * files of its own, which were copied.
+	 */
+	int can_seal;
+
+	/*
 	 * Try for real whether the backend works on the filesystem of `dir_fd`, an empty directory, and
 	 * leave it empty. 0, or a negative errno value with what is missing and what to do.
 	 */

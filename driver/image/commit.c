@@ -96,6 +96,22 @@ static int commit_blobs(struct store *store, const struct image_plan *image, int
 	return ret;
 }
 
+static int commit_step(struct store *store, const struct image_plan *image, int64_t snapshot,
+		       struct snapdrv_error *err)
+{
+	const struct layer_plan *top = &image->layers[image->n_layers - 1];
+	int ret = 0;
+
+	for (size_t i = 0; i < image->step->n_keys && ret >= 0; i++)
+		ret = db_run(store->db, err,
+			     "INSERT OR REPLACE INTO build_step(key, snapshot, diff_id, size,"
+			     " created_ns) VALUES(?, ?, ?, ?, ?)",
+			     "sisii", image->step->keys[i], snapshot,
+			     digest_format(&top->diff).text, (int64_t)top->size,
+			     image->step->created_ns);
+	return ret < 0 ? ret : 0;
+}
+
 static int commit_image(struct units *units, struct image_plan *image, struct snapdrv_error *err)
 {
 	struct store *store = &units->intake->graph->store;
@@ -120,6 +136,8 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 		parent = snapshot;
 		bytes += unit->tree.bytes;
 	}
+	if (image->step)
+		return commit_step(store, image, snapshot.id, err);
 	ret = db_run(store->db, err,
 		     "INSERT OR IGNORE INTO image(digest, config_digest, manifest, config, top, "
 		     "platform,"

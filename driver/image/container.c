@@ -321,6 +321,32 @@ int container_create(struct graph *graph, const char *image,
 	return 0;
 }
 
+int container_adopt(struct graph *graph, const struct image *image, struct draft *draft,
+		    char **ret_name, struct snapdrv_error *err)
+{
+	static const struct snapdrv_create_options no_options;
+	struct creation creation = {.graph = graph,
+				    .options = &no_options,
+				    .image = *image,
+				    .kind = TREE_ACTIVE,
+				    .draft = *draft};
+	cleanup_free char *name = NULL;
+	int ret = choose_name(&creation, err);
+
+	if (!ret)
+		ret = snapshot_get(graph, image->top, &creation.top, err);
+	if (!ret) {
+		name = text_dup(creation.name, err);
+		ret = name ? commit_container(&creation, err) : -ENOMEM;
+	}
+	doomed_done(&creation.doomed);
+	if (ret)
+		return ret;
+	draft_forget(draft);
+	*ret_name = steal_ptr(&name);
+	return 0;
+}
+
 int container_snapshot(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
 		       struct snapdrv_error *err)
 {

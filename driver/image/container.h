@@ -3,11 +3,18 @@
 #ifndef IMAGE_CONTAINER_H
 #define IMAGE_CONTAINER_H
 
+#include "image/images.h"
 #include "snapshot/graph.h"
 
 int container_create(struct graph *graph, const char *image,
 		     const struct snapdrv_create_options *options, char **ret_rootfs,
 		     struct snapdrv_error *err);
+/**
+ * container_adopt() - a draft over an image's layers becomes a container with a made-up name.
+ * @draft: of TREE_ACTIVE, not mounted; the container's on success. @ret_name: for free(3).
+ */
+int container_adopt(struct graph *graph, const struct image *image, struct draft *draft,
+		    char **ret_name, struct snapdrv_error *err);
 int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
 		    struct snapdrv_error *err);
 int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err);

@@ -2,81 +2,54 @@
 /*
  * Making an image of a container.
  *
- *   pack       what has changed, as a tar in this session, hashed on the way
+ *   pack       what has changed, as a layer of this session (image/addition.h)
  *   plan       the image's config and manifest, with one layer more
- *   bring in   as a load does: the layer is unpacked, all is synced once and committed once
+ *   bring in   as a load does
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "image/bring.h"
+#include "image/addition.h"
 #include "image/changes.h"
 #include "image/container.h"
 #include "image/images.h"
-#include "image/pack.h"
 #include "image/reference.h"
 #include "image/times.h"
-#include "store/content.h"
 
 #define cleanup_plans __attribute__((cleanup(plans_done)))
-#define cleanup_units __attribute__((cleanup(units_done)))
 
 struct commission {
 	struct graph *graph;
 	const struct snapdrv_commit_options *options;
 	struct snapshot snapshot;
-	int64_t image;	       /* that it was made from */
-	json_t *manifest;      /* of that one, then of the new one; owned */
-	json_t *config;	       /* likewise */
-	struct store_name tar; /* in the session */
-	int tar_fd;
-	struct hasher *hasher;
-	struct digest diff;
-	uint64_t size;
+	int64_t image;	  /* that it was made from */
+	json_t *manifest; /* of that one, then of the new one; owned */
+	json_t *config;	  /* likewise */
+	struct addition addition;
 };
 
 static void commission_done(struct commission *commission)
 {
 	json_decref(commission->manifest);
 	json_decref(commission->config);
-	hasher_free(commission->hasher);
-	if (commission->tar_fd < 0)
-		return;
-	close(commission->tar_fd);
-	/* As a blob it has another name. */
-	unlinkat(commission->graph->store.session_fd, commission->tar.text, 0);
+	addition_done(&commission->addition);
 }
 
-static int write_tar(void *context, const void *data, size_t size, struct snapdrv_error *err)
+static int changes_of(void *context, change_fn *report, void *arg, struct snapdrv_error *err)
 {
 	struct commission *commission = context;
 
-	hasher_update(commission->hasher, data, size);
-	commission->size += size;
-	return content_append(commission->tar_fd, data, size, err);
+	return snapshot_changes(commission->graph, &commission->snapshot, report, arg, err);
 }
 
 static int pack_changes(struct commission *commission, struct snapdrv_error *err)
 {
-	int ret;
+	const struct pack_source source = {.changes = changes_of, .context = commission};
 
-	commission->hasher = hasher_new(err);
-	if (!commission->hasher)
-		return -ENOMEM;
-	ret = store_session(&commission->graph->store, err);
-	if (ret < 0)
-		return ret;
-	commission->tar_fd = content_create(&commission->graph->store, &commission->tar, err);
-	if (commission->tar_fd < 0)
-		return commission->tar_fd;
-	ret = snapshot_pack(commission->graph, &commission->snapshot, write_tar, commission, err);
-	if (!ret)
-		commission->diff = hasher_final(commission->hasher);
-	return ret;
+	return addition_pack(commission->graph, &source, &commission->addition, err);
 }
 
 static int read_image(struct commission *commission, const char *name, struct snapdrv_error *err)
@@ -175,69 +148,21 @@ static int change_config(struct commission *commission, struct snapdrv_error *er
 	if (ret)
 		return ret;
 	if (json_array_append(history_of(commission, json_array_size(diff_ids)), entry) ||
-	    json_array_append_new(diff_ids, json_string(digest_format(&commission->diff).text)))
+	    json_array_append_new(diff_ids,
+				  json_string(digest_format(&commission->addition.diff).text)))
 		return fail_memory(err);
 	return 0;
 }
 
-static int plan_layer(struct layer_plan *layer, json_t *descriptor, struct snapdrv_error *err)
-{
-	const char *digest, *type;
-	int ret = json_need(json_member_string(descriptor, "digest", &digest, err), "digest", err);
-
-	if (ret > 0)
-		ret = json_need(json_member_size(descriptor, "size", &layer->size, err), "size",
-				err);
-	if (ret > 0)
-		ret = json_member_string(descriptor, "mediaType", &type, err);
-	if (ret < 0)
-		return ret;
-	if (ret && text_ends(type, "docker.image.rootfs.diff.tar.gzip"))
-		json_object_set_new(descriptor, "mediaType",
-				    json_string("application/vnd.oci.image.layer.v1.tar+gzip"));
-	layer->is_base = layer->has_blob = 1;
-	return digest_parse(digest, &layer->blob, err);
-}
-
-/* The layers keep their blobs; the manifest is OCI's, whatever the other one was. */
 static int change_manifest(struct commission *commission, struct image_plan *image,
 			   struct snapdrv_error *err)
 {
-	json_t *layers = json_object_get(commission->manifest, "layers"), *descriptor;
-	struct layer_plan *top = &image->layers[image->n_layers - 1];
-	size_t i;
-	int ret;
+	json_t *layers = json_object_get(commission->manifest, "layers");
+	json_t *descriptor = addition_descriptor(&commission->addition, err);
 
-	if (json_array_size(layers) + 1 != image->n_layers)
-		return refuse(err, "%zu layers in the image's manifest, %zu in its config",
-			      json_array_size(layers), image->n_layers - 1);
-	json_array_foreach(layers, i, descriptor) {
-		ret = plan_layer(&image->layers[i], descriptor, err);
-		if (ret)
-			return fail_within(err, ret, "the image's manifest");
-	}
-	top->has_blob = 1;
-	top->blob = commission->diff;
-	top->size = commission->size;
-	json_array_append_new(layers, json_pack("{s:s, s:s, s:I}", "mediaType",
-						"application/vnd.oci.image.layer.v1.tar", "digest",
-						digest_format(&commission->diff).text, "size",
-						(json_int_t)commission->size));
-	json_incref(layers);
-	json_decref(commission->manifest);
-	commission->manifest =
-		json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:o}", "schemaVersion", 2, "mediaType",
-			  "application/vnd.oci.image.manifest.v1+json", "config", "mediaType",
-			  "application/vnd.oci.image.config.v1+json", "digest",
-			  digest_format(&image->config_digest).text, "size",
-			  (json_int_t)image->config_size, "layers", layers);
-	image->manifest =
-		commission->manifest ? json_text(commission->manifest, JSON_COMPACT, err) : NULL;
-	if (!image->manifest)
-		return fail_memory(err);
-	image->manifest_size = strlen(image->manifest);
-	image->digest = digest_of(image->manifest, image->manifest_size);
-	return 0;
+	if (!descriptor || json_array_append_new(layers, descriptor))
+		return descriptor ? refuse(err, "the image's manifest has no layers") : -ENOMEM;
+	return addition_manifest(image, layers, err);
 }
 
 static int plan_image(struct commission *commission, const char *reference, struct plans *plans,
@@ -260,26 +185,6 @@ static int plan_image(struct commission *commission, const char *reference, stru
 
 /* ---- all of it ---------------------------------------------------------------------------- */
 
-static int bring_in(struct commission *commission, struct plans *plans, struct snapdrv_error *err)
-{
-	const struct snapdrv_load_options load = {.flags = commission->options->flags};
-	cleanup_writeback struct writeback writeback = {0};
-	cleanup_units struct units units = {0};
-	struct intake intake;
-	struct unit *top;
-	int ret;
-
-	intake_init(&intake, commission->graph, &load);
-	intake_write_back(&intake, &writeback);
-	ret = units_make(&intake, plans, &units, err);
-	if (ret)
-		return ret;
-	top = units_find(&units, &plans->images[0].layers[plans->images[0].n_layers - 1].chain);
-	top->place = (struct layer_place){
-		.fd = commission->tar_fd, .is_whole_file = 1, .size = commission->size};
-	return bring_in_images(&units, NULL, err);
-}
-
 static int commit(struct commission *commission, const char *name, const char *reference,
 		  char **ret_id, struct snapdrv_error *err)
 {
@@ -294,7 +199,8 @@ static int commit(struct commission *commission, const char *name, const char *r
 	if (!ret)
 		ret = plan_image(commission, reference, &plans, err);
 	if (!ret)
-		ret = bring_in(commission, &plans, err);
+		ret = addition_bring_in(commission->graph, &commission->addition, &plans,
+					commission->options->flags, err);
 	if (ret)
 		return fail_within(err, ret, "commit %s", name);
 	*ret_id = text_dup(digest_format(&plans.images[0].config_digest).text, err);
@@ -318,7 +224,9 @@ int container_commit(struct graph *graph, const char *name, const char *ref,
 {
 	static const struct snapdrv_commit_options no_options;
 	__attribute__((cleanup(commission_done))) struct commission commission = {
-		.graph = graph, .options = options ? options : &no_options, .tar_fd = -1};
+		.graph = graph,
+		.options = options ? options : &no_options,
+		.addition = ADDITION_NONE};
 	cleanup_free char *reference = NULL;
 	int ret = reference_normalize(ref, &reference, err);
 

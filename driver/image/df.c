@@ -55,6 +55,9 @@ static const char blobs_sql[] =
 	" (SELECT size, (SELECT count(*) FROM image_blob WHERE digest = blob.digest) AS images"
 	" FROM blob)";
 
+static const char caches_sql[] = "SELECT count(*), 0, ifnull(sum(bytes), 0), 0,"
+				 " ifnull(sum(bytes), 0) FROM build_cache";
+
 static const char containers_sql[] = "SELECT count(*), count(*), 0, 0, 0 FROM live_container";
 
 static int read_space(struct graph *graph, const char *sql, struct snapdrv_space *ret_space,
@@ -199,6 +202,8 @@ int store_df(struct graph *graph, int each, struct snapdrv_df *ret_df, struct sn
 		ret = read_space(graph, containers_sql, &df.containers, err);
 	if (!ret)
 		ret = read_space(graph, layers_sql, &df.layers, err);
+	if (!ret)
+		ret = read_space(graph, caches_sql, &df.caches, err);
 	if (!ret)
 		ret = read_space(graph, blobs_sql, &df.blobs, err);
 	df.containers.bytes = SNAPDRV_UNKNOWN;

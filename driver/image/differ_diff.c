@@ -57,7 +57,7 @@ static int give(void *context, const void *data, size_t size, struct snapdrv_err
 static int write_layer(struct difference *difference, struct snapdrv_applied *ret_applied,
 		       struct snapdrv_error *err)
 {
-	const struct pack_source source = {changes, difference};
+	const struct pack_source source = {.changes = changes, .context = difference};
 	const struct pack_output tar = {take_tar, difference}, compressed = {give, difference};
 	cleanup_hasher struct hasher *plain_hasher = hasher_new(err), *hasher = hasher_new(err);
 	cleanup_deflater struct deflater *deflater = NULL;

@@ -35,6 +35,8 @@ static int write_documents(struct intake *intake, struct plans *plans, struct sn
 	for (size_t i = 0; i < plans->count && !ret; i++) {
 		struct image_plan *image = &plans->images[i];
 
+		if (image->step)
+			continue;
 		if (!image->manifest)
 			ret = plan_make_manifest(image, err);
 		if (ret || image->has_files || !intake_keeps_blobs(intake))
@@ -57,6 +59,8 @@ static int unpack(struct units *units, struct snapdrv_error *err)
 {
 	int ret = units_unpack(units, err), lost;
 
+	if (!ret)
+		ret = units_seal(units, err);
 	if (ret && err->code != SNAPDRV_FAILED)
 		return ret;
 	lost = units_lost(units, ret ? NULL : err);
@@ -171,10 +175,9 @@ int image_load(struct graph *graph, const char *path, int fd,
 	ret = check_options(intake.options, &platform, err);
 	if (ret)
 		return ret;
-	ret = store_session(&graph->store, err);
-	if (ret < 0)
+	ret = intake_begin(&intake, &writeback, err);
+	if (ret)
 		return ret;
-	intake_write_back(&intake, &writeback);
 	ret = source_open(&intake, path, fd, &source, err);
 	if (!ret)
 		ret = plan_source(source, &platform, intake.options->ref, &plans, err);

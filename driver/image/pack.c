@@ -47,8 +47,12 @@ int pack_stream(enum pack_kind kind, const struct pack_source *source,
 	struct gathering gathering = {.output = *output};
 	const struct pack_output gathered = {gather, &gathering};
 	cleanup_pack struct pack *pack = pack_new(kind, &gathered, err);
-	int ret = pack ? source->changes(source->context, pack_change, pack, err) : -ENOMEM;
+	int ret = pack ? 0 : -ENOMEM;
 
+	if (!ret && source->clamp_ns)
+		pack_clamp(pack, *source->clamp_ns);
+	if (!ret)
+		ret = source->changes(source->context, pack_change, pack, err);
 	if (!ret)
 		ret = pack_end(pack, err);
 	if (!ret)
@@ -80,8 +84,8 @@ static int write_tar(struct graph *graph, const struct snapshot *snapshot, enum 
 		     const struct pack_output *output, struct snapdrv_error *err)
 {
 	struct node node = {graph, snapshot};
-	const struct pack_source source = {kind == PACK_LAYER ? node_changes : node_contents,
-					   &node};
+	const struct pack_source source = {
+		.changes = kind == PACK_LAYER ? node_changes : node_contents, .context = &node};
 
 	return pack_stream(kind, &source, output, err);
 }

@@ -6,10 +6,14 @@
 #include "layer/pack.h"
 #include "snapshot/graph.h"
 
-/** struct pack_source - what is to be written: it calls @report with each change, in their order. */
+/**
+ * struct pack_source - what is to be written: it calls @report with each change, in their order.
+ * @clamp_ns: later mtimes become this one; NULL for none.
+ */
 struct pack_source {
 	int (*changes)(void *context, change_fn *report, void *arg, struct snapdrv_error *err);
 	void *context;
+	const int64_t *clamp_ns;
 };
 
 /** pack_stream() - write a whole tar, in pieces of some hundred KiB. */

@@ -21,8 +21,20 @@ struct layer_plan {
 	struct digest chain;
 };
 
+/**
+ * struct step_plan - what a step of a build came to: layers and no image.
+ * @keys: @n_keys names that it is found by, see build/cache.h.
+ * The topmost layer is the step's.
+ */
+struct step_plan {
+	const char *const *keys;
+	size_t n_keys;
+	int64_t created_ns;
+};
+
 /** struct image_plan - one image. */
 struct image_plan {
+	const struct step_plan *step; /* it is none, but this; or NULL. Borrowed */
 	char *manifest; /* NULL: to be made once the blobs are known (docker-archive, import) */
 	size_t manifest_size;
 	struct digest digest;

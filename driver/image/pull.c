@@ -82,16 +82,14 @@ static int bring_in(struct pull *pull, struct fetcher *fetcher, struct snapdrv_l
 	return ret;
 }
 
-static int run(struct pull *pull, struct graph *graph, struct snapdrv_loaded **ret_loaded,
-	       struct snapdrv_error *err)
+static int run(struct pull *pull, struct snapdrv_loaded **ret_loaded, struct snapdrv_error *err)
 {
 	cleanup_writeback struct writeback writeback = {0};
 	struct fetcher *fetcher;
-	int ret = store_session(&graph->store, err);
+	int ret = intake_begin(&pull->intake, &writeback, err);
 
-	if (ret < 0)
+	if (ret)
 		return ret;
-	intake_write_back(&pull->intake, &writeback);
 	ret = fetcher_new(&pull->intake, pull->registry, pull->reference.repository, &fetcher, err);
 	if (ret)
 		return ret;
@@ -128,5 +126,5 @@ int image_pull(struct graph *graph, const char *ref,
 		platform_host(&pull.platform);
 	if (!ret)
 		ret = registry_open(&pull.reference, registry_options, &pull.registry, err);
-	return ret ? ret : run(&pull, graph, ret_loaded, err);
+	return ret ? ret : run(&pull, ret_loaded, err);
 }

@@ -287,6 +287,62 @@ static int repair_images(struct check *check, struct snapdrv_error *err)
 	return ret;
 }
 
+/* ---- what nothing needs ------------------------------------------------------------------- */
+
+/* All that stands on the tree and is only kept for later builds or loads, from the top. */
+static int release_above(struct check *check, int64_t tree, struct doomed *doomed,
+			 struct snapdrv_error *err)
+{
+	struct graph *graph = check->graph;
+	int64_t id, parent;
+	int ret =
+		db_run(graph->store.db, err,
+		       CHECK_STANDING "DELETE FROM build_step WHERE snapshot IN above", "i", tree);
+
+	while (ret >= 0 &&
+	       (ret = db_get_int(graph->store.db, &id, err,
+				 CHECK_STANDING "SELECT id FROM above ORDER BY id DESC LIMIT 1",
+				 "i", tree)) == 1) {
+		ret = snapshot_release_one(graph, id, doomed, &parent, err);
+		/* Somebody needs it after all. */
+		if (!ret)
+			return 0;
+	}
+	return ret < 0 ? ret : 1;
+}
+
+/* 1 it is gone, 0 something needs it, or negative. */
+static int forget(struct check *check, const struct damage *damage, struct snapdrv_error *err)
+{
+	struct graph *graph = check->graph;
+	cleanup_doomed struct doomed doomed = {0};
+	int ret = store_begin_lazy(&graph->store, err), gone;
+
+	if (ret)
+		return ret;
+	gone = release_above(check, damage->tree, &doomed, err);
+	if (gone != 1) {
+		store_rollback(&graph->store);
+		return gone;
+	}
+	ret = store_commit(&graph->store, err);
+	if (ret)
+		return ret;
+	graph_bury(graph, &doomed);
+	return check_remedy(check, damage, 1, err, "removed: nothing needs it") ? -ENOMEM : 1;
+}
+
+/* A layer that no image has. */
+static int forget_or_blame(struct check *check, const struct damage *damage,
+			   struct snapdrv_error *err)
+{
+	int ret = forget(check, damage, err);
+
+	return ret ? (ret < 0 ? ret : 0)
+		   : check_remedy(check, damage, 0, err,
+				  "no image has it: what it was unpacked from is not known");
+}
+
 int repair_trees(struct check *check, struct snapdrv_error *err)
 {
 	const struct backend_ops *ops = check->graph->backend.ops;
@@ -309,9 +365,7 @@ int repair_trees(struct check *check, struct snapdrv_error *err)
 		const struct damage *damage = &check->damages[i];
 
 		if (!damage->is_blob && !check->found.findings[damage->finding].remedy)
-			ret = check_remedy(
-				check, damage, 0, err,
-				"no image has it: what it was unpacked from is not known");
+			ret = forget_or_blame(check, damage, err);
 	}
 	return ret;
 }

@@ -54,6 +54,12 @@ int units_look_up(struct units *units, struct source *source, struct snapdrv_err
 int units_unpack(struct units *units, struct snapdrv_error *err);
 
 /**
+ * units_seal() - with SNAPDRV_VERITY: seal the trees of all layers by fs-verity, also of those that the store
+ * had before. Comes after units_unpack() and before the sync.
+ */
+int units_seal(struct units *units, struct snapdrv_error *err);
+
+/**
  * units_lost() - whether a tree that was found in the store has been removed since.
  *
  * What was unpacked over it is dropped: it is to be tried again. Not while units_unpack() works.

@@ -293,7 +293,7 @@ static int list_unit(struct units *units, struct unit *unit, struct snapdrv_erro
 
 	return ret ? ret
 		   : draft_list(units->intake->graph, &unit->staged.draft, &stack,
-				&unit->staged.result.sums, err);
+				&unit->staged.result.prints, err);
 }
 
 static int all_listed(const struct units *units)
@@ -316,7 +316,7 @@ static int bring_in(struct units *units, struct unit *unit, struct snapdrv_error
 	if (can_share(units, unit)) {
 		unit->shares_tree = 1;
 		unit->staged.result = unit->twin->staged.result;
-		unit->staged.result.sums = (struct content_sums){0};
+		unit->staged.result.prints = (struct file_prints){0};
 		learn_blob(unit);
 		return 0;
 	}

@@ -164,8 +164,11 @@ static int copy_data(int in, int out, off_t size, const char *what, struct snapd
 									  : sizeof(buffer);
 			ssize_t got = pread(in, buffer, want, at);
 
-			if (got <= 0)
+			if (got < 0)
 				return fail_errno(err, "read %s", what);
+			if (!got)
+				return fail(err, SNAPDRV_FAILED, ESTALE,
+					    "read %s: it became shorter meanwhile", what);
 			if (pwrite(out, buffer, (size_t)got, at) != got)
 				return fail_errno(err, "write %s", what);
 			at += got;

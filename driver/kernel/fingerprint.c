@@ -29,19 +29,30 @@ static int add(struct bytes *text, const void *data, size_t size, struct snapdrv
 	return ret ? ret : bytes_add(text, data, size, err);
 }
 
-static int add_stat(struct bytes *text, const struct stat *st, struct snapdrv_error *err)
-{
-	const uint64_t fields[] = {
-		st->st_mode,
-		st->st_uid,
-		st->st_gid,
-		(uint64_t)st->st_mtim.tv_sec,
-		(uint64_t)st->st_mtim.tv_nsec,
-		S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0,
-		S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode) ? (uint64_t)st->st_rdev : 0,
-	};
+/* Without padding: it is hashed as it lies there. */
+struct stat_fields {
+	uint64_t mode, uid, gid, mtime, mtime_ns, size, device;
+};
 
-	return add(text, fields, sizeof(fields), err);
+static struct stat_fields fields_of(const struct stat *st)
+{
+	return (struct stat_fields){
+		.mode = st->st_mode,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.mtime = (uint64_t)st->st_mtim.tv_sec,
+		.mtime_ns = (uint64_t)st->st_mtim.tv_nsec,
+		.size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0,
+		.device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode) ? (uint64_t)st->st_rdev : 0,
+	};
+}
+
+void fingerprint_plain(const struct stat *st, unsigned char ret_attributes[8])
+{
+	const struct stat_fields fields = fields_of(st);
+	const struct checksum sum = checksum_of(&fields, sizeof(fields));
+
+	memcpy(ret_attributes, sum.bytes, 8);
 }
 
 static int add_target(struct bytes *text, const struct change *change, struct snapdrv_error *err)
@@ -70,13 +81,15 @@ int fingerprint_attributes(struct fingerprinter *printer, const struct change *c
 			   struct snapdrv_error *err)
 {
 	struct bytes *text = &printer->text;
+	struct stat_fields fields;
 	struct checksum sum;
 	int ret;
 
 	if (fstatat(change->dir_fd, change->name, ret_st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat %s", quote(change->path).text);
 	text->size = 0;
-	ret = add_stat(text, ret_st, err);
+	fields = fields_of(ret_st);
+	ret = bytes_add(text, &fields, sizeof(fields), err);
 	if (!ret && change->link)
 		ret = add(text, change->link, strlen(change->link), err);
 	if (!ret && S_ISLNK(ret_st->st_mode))

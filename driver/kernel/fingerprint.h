@@ -24,6 +24,9 @@ struct fingerprinter {
 
 void fingerprinter_done(struct fingerprinter *printer);
 
+/** fingerprint_plain() - the attributes of a regular file that has no xattr, from what fstat(2) says. */
+void fingerprint_plain(const struct stat *st, unsigned char ret_attributes[8]);
+
 /**
  * fingerprint_attributes() - kind, owner, mode, mtime, size, link target, device number, all xattrs, overlay's
  * marks too, but security.selinux; and of a further name of a file, the first one.

@@ -13,41 +13,61 @@
 #include "kernel/fingerprint.h"
 #include "kernel/inventory_file.h"
 
-#define SUMS_MAX (1u << 18) /* 6 MiB of them */
+#define PRINTS_MAX (1u << 18) /* 10 MiB of them */
 #define FLUSH_SIZE (1u << 16)
 
-void content_sums_add(struct content_sums *sums, uint64_t inode, const struct checksum *sum)
+void file_prints_add(struct file_prints *prints, const struct file_print *print)
 {
-	if (sums->count >= SUMS_MAX)
+	if (prints->count >= PRINTS_MAX)
 		return;
-	if (sums->count == sums->room) {
-		size_t room = sums->room ? 2 * sums->room : 256;
-		struct content_sum *items = reallocarray(sums->items, room, sizeof(*items));
+	if (prints->count == prints->room) {
+		size_t room = prints->room ? 2 * prints->room : 256;
+		struct file_print *items = reallocarray(prints->items, room, sizeof(*items));
 
 		if (!items)
 			return;
-		sums->items = items;
-		sums->room = room;
+		prints->items = items;
+		prints->room = room;
 	}
-	sums->items[sums->count++] = (struct content_sum){inode, *sum};
+	prints->items[prints->count++] = *print;
+	prints->is_sorted = 0;
 }
 
-void content_sums_take(struct content_sums *sums, struct content_sums *from)
+void file_prints_take(struct file_prints *prints, struct file_prints *from)
 {
 	for (size_t i = 0; i < from->count; i++)
-		content_sums_add(sums, from->items[i].inode, &from->items[i].sum);
-	content_sums_done(from);
+		file_prints_add(prints, &from->items[i]);
+	file_prints_done(from);
 }
 
-void content_sums_done(struct content_sums *sums)
+static int compare_prints(const void *a, const void *b)
 {
-	free(sums->items);
-	*sums = (struct content_sums){0};
+	const struct file_print *one = a, *other = b;
+
+	return one->inode < other->inode ? -1 : one->inode > other->inode;
+}
+
+struct file_print *file_prints_find(struct file_prints *prints, uint64_t inode)
+{
+	const struct file_print key = {.inode = inode};
+
+	if (!prints || !prints->count)
+		return NULL;
+	if (!prints->is_sorted)
+		qsort(prints->items, prints->count, sizeof(key), compare_prints);
+	prints->is_sorted = 1;
+	return bsearch(&key, prints->items, prints->count, sizeof(key), compare_prints);
+}
+
+void file_prints_done(struct file_prints *prints)
+{
+	free(prints->items);
+	*prints = (struct file_prints){0};
 }
 
 struct inventory {
 	int fd;
-	const struct content_sums *sums;
+	struct file_prints *prints;
 	struct fingerprinter printer;
 	struct summer *summer; /* of all that was written */
 	struct bytes out;
@@ -55,14 +75,7 @@ struct inventory {
 	uint64_t count;
 };
 
-static int compare_sums(const void *a, const void *b)
-{
-	const struct content_sum *one = a, *other = b;
-
-	return one->inode < other->inode ? -1 : one->inode > other->inode;
-}
-
-int inventory_new(int fd, struct content_sums *sums, struct inventory **ret_inventory,
+int inventory_new(int fd, struct file_prints *prints, struct inventory **ret_inventory,
 		  struct snapdrv_error *err)
 {
 	struct inventory *inventory = calloc(1, sizeof(*inventory));
@@ -70,10 +83,8 @@ int inventory_new(int fd, struct content_sums *sums, struct inventory **ret_inve
 
 	if (!inventory)
 		return fail_memory(err);
-	if (sums && sums->count)
-		qsort(sums->items, sums->count, sizeof(*sums->items), compare_sums);
 	inventory->fd = fd;
-	inventory->sums = sums;
+	inventory->prints = prints;
 	inventory->summer = summer_new(err);
 	ret = inventory->summer
 		      ? bytes_add(&inventory->out, INVENTORY_MAGIC, strlen(INVENTORY_MAGIC), err)
@@ -127,17 +138,35 @@ static int put_path(struct inventory *inventory, const char *path, struct snapdr
 	return ret ? ret : bytes_add(&inventory->out, path + shared, length - shared, err);
 }
 
-static int find_content(struct inventory *inventory, const struct change *change, uint64_t inode,
-			struct checksum *ret_sum, struct snapdrv_error *err)
+int inventory_is_single(void *arg, uint64_t inode)
 {
-	const struct content_sum key = {.inode = inode}, *found = NULL;
-	const struct content_sums *sums = inventory->sums;
+	struct inventory *inventory = arg;
+	const struct file_print *known = file_prints_find(inventory->prints, inode);
 
-	if (sums && sums->count)
-		found = bsearch(&key, sums->items, sums->count, sizeof(key), compare_sums);
-	if (!found)
-		return fingerprint_content(&inventory->printer, change, 0, ret_sum, err);
-	*ret_sum = found->sum;
+	return known && !known->is_linked;
+}
+
+/* What was found when it was written, or what is found now. */
+static int look(struct inventory *inventory, const struct change *change, struct fingerprint *print,
+		struct snapdrv_error *err)
+{
+	const struct file_print *known = file_prints_find(inventory->prints, change->inode);
+	struct stat st;
+	int ret;
+
+	if (known && !known->is_linked) {
+		memcpy(print->attributes, known->attributes, sizeof(print->attributes));
+		print->content = known->content;
+		print->has_content = (int)known->has_content;
+		return 0;
+	}
+	ret = fingerprint_attributes(&inventory->printer, change, &st, print, err);
+	if (ret || !print->has_content)
+		return ret;
+	known = file_prints_find(inventory->prints, st.st_ino);
+	if (!known)
+		return fingerprint_content(&inventory->printer, change, 0, &print->content, err);
+	print->content = known->content;
 	return 0;
 }
 
@@ -145,14 +174,9 @@ int inventory_add(void *arg, const struct change *change, struct snapdrv_error *
 {
 	struct inventory *inventory = arg;
 	struct fingerprint print = {0};
-	struct stat st;
 	char kind = change->kind;
-	int ret = 0;
+	int ret = kind == 'D' ? 0 : look(inventory, change, &print, err);
 
-	if (kind != 'D')
-		ret = fingerprint_attributes(&inventory->printer, change, &st, &print, err);
-	if (!ret && print.has_content)
-		ret = find_content(inventory, change, st.st_ino, &print.content, err);
 	if (print.has_content)
 		kind += 'a' - 'A';
 	if (!ret)

@@ -16,39 +16,52 @@
 #include "base/checksum.h"
 #include "kernel/changes.h"
 
-/** struct content_sums - checksums of files as they were written, by inode; all zero is none. */
-struct content_sums {
-	struct content_sum {
+/**
+ * struct file_prints - what regular files without xattrs were found to be when they were written, by inode; all
+ * zero is none.
+ */
+struct file_prints {
+	struct file_print {
 		uint64_t inode;
-		struct checksum sum;
+		unsigned char attributes[8]; /* fingerprint_plain() */
+		struct checksum content;
+		uint32_t has_content;
+		uint32_t is_linked; /* it may have several names */
 	} * items;
 	size_t count;
 	size_t room;
+	int is_sorted;
 };
 
 /**
- * content_sums_add() - one more. What is past some hundred thousand, or has no memory, is left out: such a
+ * file_prints_add() - one more. What is past some hundred thousand, or has no memory, is left out: such a
  * file is read again.
  */
-void content_sums_add(struct content_sums *sums, uint64_t inode, const struct checksum *sum);
+void file_prints_add(struct file_prints *prints, const struct file_print *print);
 
-/** content_sums_take() - add all of @from, which is empty afterwards. */
-void content_sums_take(struct content_sums *sums, struct content_sums *from);
+/** file_prints_take() - add all of @from, which is empty afterwards. */
+void file_prints_take(struct file_prints *prints, struct file_prints *from);
 
-void content_sums_done(struct content_sums *sums);
+/** file_prints_find() - of an inode; sorts them when that is to be done. Return: it, or NULL. */
+struct file_print *file_prints_find(struct file_prints *prints, uint64_t inode);
+
+void file_prints_done(struct file_prints *prints);
 
 struct inventory;
 
 /**
  * inventory_new() - write one.
  * @fd:   an empty file. Borrowed.
- * @sums: what is known of the files; sorted. What it lacks is read. Borrowed, or NULL.
+ * @prints: what is known of the files; sorted. What it lacks is read. Borrowed, or NULL.
  */
-int inventory_new(int fd, struct content_sums *sums, struct inventory **ret_inventory,
+int inventory_new(int fd, struct file_prints *prints, struct inventory **ret_inventory,
 		  struct snapdrv_error *err);
 
 /** inventory_add() - take in a change; a change_fn, whose argument is the inventory. */
 int inventory_add(void *inventory, const struct change *change, struct snapdrv_error *err);
+
+/** inventory_is_single() - for contents_walk(): what is known of a file says that it has one name. */
+int inventory_is_single(void *inventory, uint64_t inode);
 
 /** inventory_end() - write the trailer. */
 int inventory_end(struct inventory *inventory, struct snapdrv_error *err);

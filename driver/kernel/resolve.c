@@ -47,7 +47,8 @@ struct walk {
 	int root_fd;
 	int fd;
 	int links;
-	int follow; /* symlinks on the way are followed */
+	int follow;			   /* symlinks on the way are followed */
+	const struct resolve_maker *maker; /* for directories that are missing, or NULL */
 	char real[PATH_MAX];
 	char rest[2 * PATH_MAX];
 };
@@ -90,7 +91,8 @@ static int step_through_link(struct walk *walk, const char *name, const char *af
 	if (!walk->follow || ++walk->links > LINKS_MAX)
 		return -ELOOP;
 	target[length] = '\0';
-	if (snprintf(rest, sizeof(rest), "%s/%s", target, after) >= (int)sizeof(rest))
+	/* With its slash, if there is one. */
+	if (snprintf(rest, sizeof(rest), "%s%s", target, after) >= (int)sizeof(rest))
 		return -ENAMETOOLONG;
 	strcpy(walk->rest, rest);
 	if (target[0] != '/')
@@ -99,20 +101,45 @@ static int step_through_link(struct walk *walk, const char *name, const char *af
 	return reopen_real(walk);
 }
 
+static int extend_real(struct walk *walk, const char *name)
+{
+	size_t used = strlen(walk->real), room = sizeof(walk->real) - used;
+
+	return (size_t)snprintf(walk->real + used, room, used ? "/%s" : "%s", name) < room
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+static int make_dir(const struct walk *walk, const char *name)
+{
+	if (mkdirat(walk->fd, name, 0755))
+		return errno == EEXIST ? 0 : -errno;
+	return walk->maker->made(walk->maker->arg, walk->fd, name);
+}
+
+/* Return: a descriptor, or a negative errno value. */
+static int open_next(const struct walk *walk, const char *name, int flags)
+{
+	int fd = openat(walk->fd, name, flags | O_NOFOLLOW | O_CLOEXEC), ret;
+
+	if (fd >= 0 || errno != ENOENT || !walk->maker)
+		return fd < 0 ? -errno : fd;
+	ret = make_dir(walk, name);
+	if (ret)
+		return ret;
+	fd = openat(walk->fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int step_into(struct walk *walk, const char *name)
 {
-	size_t used = strlen(walk->real);
-	int fd;
+	int fd = open_next(walk, name, O_PATH | O_DIRECTORY);
 
-	if (used + strlen(name) + 2 > sizeof(walk->real))
-		return -ENAMETOOLONG;
-	fd = openat(walk->fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	close(walk->fd);
 	walk->fd = fd;
-	snprintf(walk->real + used, sizeof(walk->real) - used, "/%s", name);
-	return 0;
+	return extend_real(walk, name);
 }
 
 static int is_link(int dir_fd, const char *name)
@@ -124,7 +151,7 @@ static int is_link(int dir_fd, const char *name)
 
 static int step(struct walk *walk, const char *name, const char *after, int flags)
 {
-	int fd, last = !after[strspn(after, "/")];
+	int fd, ret, last = !after[strspn(after, "/")];
 
 	if (!strcmp(name, ".."))
 		return step_up(walk);
@@ -132,41 +159,46 @@ static int step(struct walk *walk, const char *name, const char *after, int flag
 		return step_through_link(walk, name, after);
 	if (!last)
 		return step_into(walk, name);
-	fd = openat(walk->fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd + 1; /* 0 is "go on" */
+	/* A slash behind it says that it is a directory. */
+	fd = open_next(walk, name, *after ? flags | O_DIRECTORY : flags);
+	if (fd < 0)
+		return fd;
+	ret = extend_real(walk, name);
+	if (ret)
+		close(fd);
+	return ret ? ret : fd + 1; /* 0 is "go on" */
 }
 
-static int walk_open(int root_fd, const char *path, int flags, int follow)
+static int walk_open(struct walk *walk, const char *path, int flags)
 {
-	struct walk walk = {.root_fd = root_fd, .fd = -1, .follow = follow};
 	int ret;
 
 	if (strlen(path) >= PATH_MAX)
 		return -ENAMETOOLONG;
-	strcpy(walk.rest, path);
-	ret = reopen_real(&walk);
+	strcpy(walk->rest, path);
+	ret = reopen_real(walk);
 	while (!ret) {
 		char rest[2 * PATH_MAX], *name, *after;
 		size_t length;
 
-		strcpy(rest, walk.rest);
+		strcpy(rest, walk->rest);
 		name = rest + strspn(rest, "/");
 		length = strcspn(name, "/");
 		after = name + length;
 		if (!length) {
-			int fd = openat(walk.fd, ".", flags | O_CLOEXEC);
+			int fd = openat(walk->fd, ".", flags | O_CLOEXEC);
 
 			ret = fd < 0 ? -errno : fd + 1;
 			break;
 		}
-		strcpy(walk.rest, after);
+		strcpy(walk->rest, after);
 		if (*after)
 			*after++ = '\0';
 		if (strcmp(name, "."))
-			ret = step(&walk, name, walk.rest, flags);
+			ret = step(walk, name, walk->rest, flags);
 	}
-	if (walk.fd >= 0)
-		close(walk.fd);
+	if (walk->fd >= 0)
+		close(walk->fd);
 	return ret > 0 ? ret - 1 : ret;
 }
 
@@ -176,6 +208,13 @@ static const char *below_root(const char *path)
 	return *path ? path : ".";
 }
 
+static int walk_from(int root_fd, const char *path, int flags, int follow)
+{
+	struct walk walk = {.root_fd = root_fd, .fd = -1, .follow = follow};
+
+	return walk_open(&walk, below_root(path), flags);
+}
+
 int resolve_open(int root_fd, const char *path, int flags)
 {
 	int fd = try_openat2(root_fd, below_root(path), flags,
@@ -183,7 +222,7 @@ int resolve_open(int root_fd, const char *path, int flags)
 
 	if (fd >= 0 || errno != ENOSYS)
 		return fd < 0 ? -errno : fd;
-	return walk_open(root_fd, below_root(path), flags, 1);
+	return walk_from(root_fd, path, flags, 1);
 }
 
 int resolve_open_beneath(int root_fd, const char *path, int flags)
@@ -193,5 +232,22 @@ int resolve_open_beneath(int root_fd, const char *path, int flags)
 
 	if (fd >= 0 || errno != ENOSYS)
 		return fd < 0 ? -errno : fd;
-	return walk_open(root_fd, below_root(path), flags, 0);
+	return walk_from(root_fd, path, flags, 0);
+}
+
+int resolve_real(int root_fd, const char *path, int flags, struct resolved *ret_real)
+{
+	struct walk walk = {.root_fd = root_fd, .fd = -1, .follow = 1};
+	int fd = walk_open(&walk, below_root(path), flags);
+
+	if (fd >= 0)
+		strcpy(ret_real->path, walk.real);
+	return fd;
+}
+
+int resolve_make(int root_fd, const char *path, const struct resolve_maker *maker)
+{
+	struct walk walk = {.root_fd = root_fd, .fd = -1, .follow = 1, .maker = maker};
+
+	return walk_open(&walk, below_root(path), O_RDONLY | O_DIRECTORY);
 }

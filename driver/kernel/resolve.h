@@ -3,6 +3,8 @@
 #ifndef KERNEL_RESOLVE_H
 #define KERNEL_RESOLVE_H
 
+#include <limits.h>
+
 #include "snapdrv.h"
 
 /**
@@ -23,5 +25,30 @@ int resolve_open(int root_fd, const char *path, int flags);
  * resolve_open_beneath() - the same for a path that has no symlink in it; ELOOP when there is one.
  */
 int resolve_open_beneath(int root_fd, const char *path, int flags);
+
+/** struct resolved - a path from a root to something, without a symlink, `.` or slashes around; "" is the root. */
+struct resolved {
+	char path[PATH_MAX];
+};
+
+/**
+ * resolve_real() - resolve_open(), and where that led. Always walks one component at a time.
+ * @ret_real: written on success.
+ */
+int resolve_real(int root_fd, const char *path, int flags, struct resolved *ret_real);
+
+/** struct resolve_maker - what resolve_make() does with directories that it has made. */
+struct resolve_maker {
+	/* Give @name in @dir_fd (O_PATH) its attributes. Return: 0, or a negative errno value. */
+	int (*made)(void *arg, int dir_fd, const char *name);
+	void *arg;
+};
+
+/**
+ * resolve_make() - open a directory as resolve_open() does, after making what is missing of it, also behind
+ * a symlink that leads to nothing yet.
+ * Return: a descriptor, or a negative errno value; ENOTDIR when there is something else.
+ */
+int resolve_make(int root_fd, const char *path, const struct resolve_maker *maker);
 
 #endif

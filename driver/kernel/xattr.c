@@ -16,6 +16,12 @@ int xattr_is_ours(const char *name)
 	return text_starts(name, "trusted.overlay.") || text_starts(name, "user.overlay.");
 }
 
+int xattr_is_portable(const char *name)
+{
+	return !strcmp(name, "security.capability") ||
+	       (text_starts(name, "user.") && !xattr_is_ours(name));
+}
+
 int xattr_set(int fd, const char *name, const char *attribute, const void *value, size_t size,
 	      struct snapdrv_error *err)
 {
@@ -89,23 +95,29 @@ int xattr_clear(int fd, struct snapdrv_error *err)
 	return 0;
 }
 
-int xattr_copy(int from, int to, struct snapdrv_error *err)
+int xattr_add(int from, int to, int (*is_wanted)(const char *name), struct snapdrv_error *err)
 {
-	cleanup_free char *wanted = NULL;
-	ssize_t n_wanted = list_names(from, &wanted, err);
-	int ret;
+	cleanup_free char *names = NULL;
+	ssize_t size = list_names(from, &names, err);
 
-	if (n_wanted < 0)
-		return (int)n_wanted;
-	ret = xattr_clear(to, err);
-	if (ret)
-		return ret;
-	for (char *name = wanted; name < wanted + n_wanted; name += strlen(name) + 1) {
-		ret = is_copied(name) ? copy_one(from, to, name, err) : 0;
+	if (size < 0)
+		return (int)size;
+	for (char *name = names; name < names + size; name += strlen(name) + 1) {
+		int ret = is_copied(name) && (!is_wanted || is_wanted(name))
+				  ? copy_one(from, to, name, err)
+				  : 0;
+
 		if (ret)
 			return ret;
 	}
 	return 0;
+}
+
+int xattr_copy(int from, int to, struct snapdrv_error *err)
+{
+	int ret = xattr_clear(to, err);
+
+	return ret ? ret : xattr_add(from, to, NULL, err);
 }
 
 static int copy_by_path(const char *path, int fd, const char *name, const char *attribute,
@@ -123,7 +135,8 @@ static int copy_by_path(const char *path, int fd, const char *name, const char *
 	return xattr_set(fd, name, attribute, value, (size_t)size, err);
 }
 
-int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *err)
+int xattr_copy_name(int from, int fd, const char *name, int (*is_wanted)(const char *attribute),
+		    struct snapdrv_error *err)
 {
 	cleanup_free char *list = NULL;
 	char path[64];
@@ -141,7 +154,9 @@ int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *er
 	if (size < 0)
 		return fail_errno(err, "list xattrs");
 	for (const char *at = list; at < list + size; at += strlen(at) + 1) {
-		int ret = is_copied(at) ? copy_by_path(path, fd, name, at, err) : 0;
+		int ret = is_copied(at) && (!is_wanted || is_wanted(at))
+				  ? copy_by_path(path, fd, name, at, err)
+				  : 0;
 
 		if (ret)
 			return ret;

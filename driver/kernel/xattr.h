@@ -14,6 +14,12 @@
 int xattr_is_ours(const char *name);
 
 /**
+ * xattr_is_portable() - whether an attribute is a file's own on every machine: security.capability and
+ * user.*, but for overlay's. Others (ACLs, labels) say what this machine does with the file.
+ */
+int xattr_is_portable(const char *name);
+
+/**
  * xattr_set() - set an attribute of a name without following it.
  * @fd:   an open file, or the directory of @name.
  * @name: a name in @fd, or NULL for @fd itself (O_PATH descriptors will not do then).
@@ -28,10 +34,17 @@ int xattr_set(int fd, const char *name, const char *attribute, const void *value
 int xattr_copy(int from, int to, struct snapdrv_error *err);
 
 /**
- * xattr_copy_name() - as xattr_copy(), for what cannot be opened: a symlink, device or FIFO.
- * @from: an O_PATH descriptor of it. @fd, @name: a new one, without attributes.
+ * xattr_add() - the same, but those that only @to has stay.
+ * @is_wanted: those of @from for which it returns 1; NULL for all.
  */
-int xattr_copy_name(int from, int fd, const char *name, struct snapdrv_error *err);
+int xattr_add(int from, int to, int (*is_wanted)(const char *name), struct snapdrv_error *err);
+
+/**
+ * xattr_copy_name() - as xattr_copy(), for what cannot be opened: a symlink, device or FIFO.
+ * @from: an O_PATH descriptor of it. @fd, @name: a new one, without attributes. @is_wanted: as xattr_add().
+ */
+int xattr_copy_name(int from, int fd, const char *name, int (*is_wanted)(const char *attribute),
+		    struct snapdrv_error *err);
 
 /** xattr_clear() - remove all attributes of an open file, but for those that xattr_copy() leaves alone. */
 int xattr_clear(int fd, struct snapdrv_error *err);

@@ -155,8 +155,9 @@ static struct timespec entry_mtime(struct archive_entry *entry)
 	return mtime;
 }
 
-static int collect_attributes(struct archive_entry *entry, struct xattr_list *list,
-			      struct sink_attributes *attributes, struct snapdrv_error *err)
+static int collect_attributes(struct archive_entry *entry, const struct timespec *latest,
+			      struct xattr_list *list, struct sink_attributes *attributes,
+			      struct snapdrv_error *err)
 {
 	int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
 	int64_t size = archive_entry_size(entry);
@@ -174,6 +175,10 @@ static int collect_attributes(struct archive_entry *entry, struct xattr_list *li
 		.size = (uint64_t)size,
 		.mtime = entry_mtime(entry),
 	};
+	if (latest && (attributes->mtime.tv_sec > latest->tv_sec ||
+		       (attributes->mtime.tv_sec == latest->tv_sec &&
+			attributes->mtime.tv_nsec > latest->tv_nsec)))
+		attributes->mtime = *latest;
 	if (archive_entry_acl_types(entry) || archive_entry_xattr_count(entry)) {
 		int ret = collect_xattrs(entry, list, err);
 
@@ -226,7 +231,7 @@ static int send_entry(struct layer *layer, struct archive_entry *entry, const ch
 	/* Data behind a hard link (pax's linkdata) is what its target holds already. */
 	if (link)
 		return sink->ops->link(sink, path, link, err);
-	ret = collect_attributes(entry, &layer->xattrs, &attributes, err);
+	ret = collect_attributes(entry, sink->latest, &layer->xattrs, &attributes, err);
 	if (ret)
 		return ret;
 	switch (attributes.mode & S_IFMT) {
@@ -267,6 +272,8 @@ static int send_whiteout(struct tree_sink *sink, const char *path, struct snapdr
 	if (!target)
 		return fail_memory(err);
 	name = target + start;
+	if (sink->is_no_layer && text_starts(name, whiteout_prefix))
+		return refuse(err, "a mark of deletion, which only a layer can have");
 	if (!strcmp(name, opaque_name)) {
 		*name = '\0';
 		ret = sink->ops->opaque(sink, target, err);

@@ -246,7 +246,7 @@ static int make_special(int fd, const char *name, int from, const struct stat *s
 		return fail_errno(err, "copy a special file");
 	if (!S_ISLNK(st->st_mode) && fchmodat(fd, name, st->st_mode & 07777, 0))
 		return fail_errno(err, "set the mode");
-	return xattr_copy_name(from, fd, name, err);
+	return xattr_copy_name(from, fd, name, NULL, err);
 }
 
 /* An earlier name of the same place holder that was made into a special file. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,6 +28,7 @@ int finisher_new(struct ring *ring, int reader, struct finisher **ret_finisher,
 	finisher->ring = ring;
 	finisher->lane = &finisher->lanes[0];
 	pthread_mutex_init(&finisher->failure_lock, NULL);
+	pthread_mutex_init(&finisher->prints_lock, NULL);
 	for (int i = 0; i < FINISH_LANES && !ret; i++)
 		ret = lane_start(finisher, &finisher->lanes[i], reader + i, err);
 	if (ret) {
@@ -237,16 +239,47 @@ int finisher_wait(struct finisher *finisher, struct snapdrv_error *err)
 			     : 0;
 }
 
-void finisher_replaced(struct finisher *finisher)
+/* What there is no memory for is as if nothing was known. */
+static void note_inode(struct finisher *finisher, struct inode_set *set, int dir_fd,
+		       const char *name)
 {
-	finisher->has_replaced = 1;
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	pthread_mutex_lock(&finisher->prints_lock);
+	if (S_ISDIR(st.st_mode) || inode_set_add(set, st.st_ino, NULL) < 0)
+		finisher->knows_nothing = 1;
+	pthread_mutex_unlock(&finisher->prints_lock);
 }
 
-void finisher_sums(struct finisher *finisher, struct content_sums *ret_sums)
+void finisher_replaced(struct finisher *finisher, int dir_fd, const char *name)
 {
-	*ret_sums = (struct content_sums){0};
-	for (int i = 0; i < FINISH_LANES && !finisher->has_replaced; i++)
-		content_sums_take(ret_sums, &finisher->lanes[i].sums);
+	note_inode(finisher, &finisher->stale, dir_fd, name);
+}
+
+void finisher_linked(struct finisher *finisher, int dir_fd, const char *name)
+{
+	note_inode(finisher, &finisher->linked, dir_fd, name);
+}
+
+void finisher_prints(struct finisher *finisher, struct file_prints *ret_prints)
+{
+	struct file_prints prints = {0};
+	size_t count = 0;
+
+	for (int i = 0; i < FINISH_LANES && !finisher->knows_nothing; i++)
+		file_prints_take(&prints, &finisher->lanes[i].prints);
+	for (size_t i = 0; i < prints.count; i++) {
+		struct file_print *print = &prints.items[i];
+
+		if (inode_set_has(&finisher->stale, print->inode))
+			continue;
+		print->is_linked = (uint32_t)inode_set_has(&finisher->linked, print->inode);
+		prints.items[count++] = *print;
+	}
+	prints.count = count;
+	*ret_prints = prints;
 }
 
 void finisher_free(struct finisher *finisher)
@@ -265,11 +298,14 @@ void finisher_free(struct finisher *finisher)
 		pthread_mutex_unlock(&lane->lock);
 		pthread_join(lane->thread, NULL);
 		summer_free(lane->summer);
-		content_sums_done(&lane->sums);
+		file_prints_done(&lane->prints);
 		pthread_cond_destroy(&lane->changed);
 		pthread_mutex_destroy(&lane->lock);
 	}
 	dir_release(finisher->dir);
+	inode_set_done(&finisher->stale);
+	inode_set_done(&finisher->linked);
+	pthread_mutex_destroy(&finisher->prints_lock);
 	pthread_mutex_destroy(&finisher->failure_lock);
 	free(finisher);
 }

@@ -94,13 +94,16 @@ void finisher_pass(struct finisher *finisher);
 int finisher_wait(struct finisher *finisher, struct snapdrv_error *err);
 
 /**
- * finisher_replaced() - a file of this layer was removed again: its inode's number may be another one's now, and no
- * checksum is given away.
+ * finisher_replaced() - what stands under a name is about to be removed: its inode's number may be another one's later,
+ * and what is known of it is forgotten.
  */
-void finisher_replaced(struct finisher *finisher);
+void finisher_replaced(struct finisher *finisher, int dir_fd, const char *name);
 
-/** finisher_sums() - after finisher_wait(): what is known of the files' contents, for content_sums_done(). */
-void finisher_sums(struct finisher *finisher, struct content_sums *ret_sums);
+/** finisher_linked() - a file has got one more name. */
+void finisher_linked(struct finisher *finisher, int dir_fd, const char *name);
+
+/** finisher_prints() - after finisher_wait(): what is known of the files, for file_prints_done(). */
+void finisher_prints(struct finisher *finisher, struct file_prints *ret_prints);
 
 /** finisher_free() - end the threads. Takes NULL. */
 void finisher_free(struct finisher *finisher);

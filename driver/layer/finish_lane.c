@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "kernel/file.h"
+#include "kernel/fingerprint.h"
 #include "layer/finish_lane.h"
 
 #define SPECIAL_BITS (S_ISUID | S_ISGID)
@@ -56,7 +57,7 @@ static int create_file(struct finish_file *file, struct snapdrv_error *err)
 
 	file->fd = openat(file->dir->fd, file->name, flags, file->mode);
 	if (file->fd < 0 && errno == EEXIST) {
-		file->lane->finisher->has_replaced = 1;
+		finisher_replaced(file->lane->finisher, file->dir->fd, file->name);
 		ret = file_remove_tree(file->dir->fd, file->name, err);
 		if (!ret)
 			file->fd = openat(file->dir->fd, file->name, flags, file->mode);
@@ -87,19 +88,22 @@ static void sum_data(const struct job *job)
 	}
 }
 
-static void keep_sum(const struct finish_file *file)
+/* After its last attribute. */
+static void keep_print(const struct finish_file *file)
 {
 	struct summer *summer = file->lane->summer;
-	struct checksum sum = file->sum;
+	struct file_print print = {.has_content = file->size > 0, .content = file->sum};
 	struct stat st;
 
-	if (!file->is_summed || !file->size || fstat(file->fd, &st))
+	if (!file->is_summed || fstat(file->fd, &st))
 		return;
-	if (!file->has_sum) {
+	if (file->size && !file->has_sum) {
 		summer_skip(summer, file->size - summer_size(summer));
-		sum = summer_end(summer);
+		print.content = summer_end(summer);
 	}
-	content_sums_add(&file->lane->sums, st.st_ino, &sum);
+	print.inode = st.st_ino;
+	fingerprint_plain(&st, print.attributes);
+	file_prints_add(&file->lane->prints, &print);
 }
 
 static int fill_file(const struct job *job, struct snapdrv_error *err)
@@ -127,8 +131,11 @@ static int end_file(const struct job *job, struct snapdrv_error *err)
 {
 	int ret = file_own(job->file->fd, &job->ending, err);
 
-	keep_sum(job->file);
-	return ret ? ret : file_date(job->file->fd, &job->ending, err);
+	if (!ret)
+		ret = file_date(job->file->fd, &job->ending, err);
+	if (!ret)
+		keep_print(job->file);
+	return ret;
 }
 
 static int do_job(const struct job *job, struct snapdrv_error *err)

@@ -62,8 +62,8 @@ struct lane {
 	unsigned long done;
 	atomic_ulong load; /* bytes that are still to be written, and JOB_LOAD for each job */
 	int is_over;
-	struct summer *summer;	  /* of the file that is being written; one at a time */
-	struct content_sums sums; /* of those that were */
+	struct summer *summer;	 /* of the file that is being written; one at a time */
+	struct file_prints prints; /* of the files that it wrote */
 };
 
 struct finisher {
@@ -77,7 +77,10 @@ struct finisher {
 	pthread_mutex_t failure_lock;
 	atomic_int ret; /* the first failure */
 	struct snapdrv_error err;
-	atomic_int has_replaced; /* a file went again: its inode may be another one's now */
+	pthread_mutex_t prints_lock;
+	int knows_nothing;	 /* a directory went again, with whatever was in it */
+	struct inode_set stale;	 /* removed: the number may be another file's by now */
+	struct inode_set linked; /* of files with more than one name */
 };
 
 /** dir_release() - one user less; the last one closes it. Takes NULL. */

@@ -22,6 +22,7 @@
 struct pack {
 	enum pack_kind kind;
 	struct pack_output output;
+	int64_t clamp_ns;
 	struct bytes head;	/* of the entry */
 	struct strings missing; /* what other names of a file cannot be linked to */
 	char buffer[BUFFER_SIZE];
@@ -38,6 +39,7 @@ struct pack *pack_new(enum pack_kind kind, const struct pack_output *output,
 	}
 	pack->kind = kind;
 	pack->output = *output;
+	pack->clamp_ns = INT64_MAX;
 	pack->head = (struct bytes){0};
 	pack->missing = (struct strings){0};
 	return pack;
@@ -50,6 +52,11 @@ void pack_free(struct pack *pack)
 	bytes_done(&pack->head);
 	strings_done(&pack->missing);
 	free(pack);
+}
+
+void pack_clamp(struct pack *pack, int64_t mtime_ns)
+{
+	pack->clamp_ns = mtime_ns;
 }
 
 static int put(struct pack *pack, const void *data, size_t size, struct snapdrv_error *err)
@@ -308,6 +315,16 @@ static int open_entry(const struct change *change, struct stat *ret_st, int *ret
 	return 0;
 }
 
+static void clamp(const struct pack *pack, struct timespec *time)
+{
+	const struct timespec latest = {.tv_sec = pack->clamp_ns / 1000000000,
+					.tv_nsec = pack->clamp_ns % 1000000000};
+
+	if (time->tv_sec > latest.tv_sec ||
+	    (time->tv_sec == latest.tv_sec && time->tv_nsec > latest.tv_nsec))
+		*time = latest;
+}
+
 static int write_change(struct pack *pack, const struct change *change, struct snapdrv_error *err)
 {
 	cleanup_xattr_items struct xattr_items xattrs = {0};
@@ -315,6 +332,7 @@ static int write_change(struct pack *pack, const struct change *change, struct s
 	cleanup_fd int fd = -1;
 	int ret = open_entry(change, &header.st, &fd, err);
 
+	clamp(pack, &header.st.st_mtim);
 	if (!ret)
 		ret = check_name(pack, change, &header.st, err);
 	if (!ret && !S_ISSOCK(header.st.st_mode))

@@ -27,6 +27,9 @@ enum pack_kind {
 struct pack *pack_new(enum pack_kind kind, const struct pack_output *output,
 		      struct snapdrv_error *err);
 
+/** pack_clamp() - from now on, later mtimes than this one become this one. */
+void pack_clamp(struct pack *pack, int64_t mtime_ns);
+
 /**
  * pack_change() - write a change; a change_fn, whose argument is the pack.
  *

@@ -65,9 +65,15 @@ struct tree_sink_ops {
 	int (*opaque)(struct tree_sink *sink, const char *path, struct snapdrv_error *err);
 };
 
-/** struct tree_sink - to be embedded first in a sink's own struct. */
+/**
+ * struct tree_sink - to be embedded first in a sink's own struct.
+ * @is_no_layer: a whiteout or opaque mark in the archive is REFUSED; an entry for the root itself says nothing.
+ * @latest: later mtimes become this one; NULL for none. Borrowed.
+ */
 struct tree_sink {
 	const struct tree_sink_ops *ops;
+	int is_no_layer;
+	const struct timespec *latest;
 };
 
 #endif

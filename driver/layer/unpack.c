@@ -230,9 +230,14 @@ static int run_tree(struct pipeline *line, struct tree_writer **ret_writer,
 	if (!ret)
 		ret = tree_writer_new(tree_fd, request->carries_out, request->lower_fd,
 				      line->finisher, &writer, err);
-	if (!ret)
-		ret = apply_tar(tree_writer_sink(writer), next_tar_bytes, line,
-				request->limits.entries, ret_count, err);
+	if (!ret) {
+		struct tree_sink *sink = tree_writer_sink(writer);
+
+		sink->is_no_layer = request->is_no_layer;
+		sink->latest = request->latest;
+		ret = apply_tar(sink, next_tar_bytes, line, request->limits.entries, ret_count,
+				err);
+	}
 	/* Whatever stands behind the end-of-archive mark is for the hash alone. */
 	while (!ret && next_tar_bytes(NULL, line, &data) > 0)
 		;
@@ -345,7 +350,7 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 		ret = run(&line, &writer, &count, err);
 	if (!ret) {
 		*ret_result = finish(&line);
-		finisher_sums(line.finisher, &ret_result->sums);
+		finisher_prints(line.finisher, &ret_result->prints);
 	}
 	finisher_free(line.finisher);
 	ring_done(&line.blob_ring);

@@ -37,6 +37,8 @@ struct unpack_request {
 	void *open_tree_arg;
 	int carries_out; /* as tree_writer_new(), like the next one */
 	int lower_fd;
+	int is_no_layer; /* as struct tree_sink, like the next one */
+	const struct timespec *latest;
 	struct unpack_limits limits;
 	void (*progress)(void *arg, uint64_t done); /* bytes of input so far, or NULL */
 	void *progress_arg;
@@ -50,7 +52,7 @@ struct unpack_result {
 	uint64_t size;	    /* of the plain stream */
 	uint64_t entries;
 	uint64_t bytes;		    /* of regular files */
-	struct content_sums sums;   /* of most of the files, by inode; for content_sums_done() */
+	struct file_prints prints;  /* of most of the files, by inode; for file_prints_done() */
 	struct tree_writer *writer; /* ended, not bound; for tree_writer_free() */
 };
 

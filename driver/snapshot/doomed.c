@@ -102,10 +102,15 @@ int snapshot_release_one(struct graph *graph, int64_t id, struct doomed *doomed,
 int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
 		     struct snapdrv_error *err)
 {
+	int64_t one;
 	int ret = 1;
 
-	while (id && ret == 1)
-		ret = snapshot_release_one(graph, id, doomed, &id, err);
+	while (id && ret == 1) {
+		/* What a build may come by again stays until somebody collects garbage. */
+		ret = db_get_int(graph->store.db, &one, err,
+				 "SELECT 1 FROM build_step WHERE snapshot = ?", "i", id);
+		ret = ret ? (ret < 0 ? ret : 0) : snapshot_release_one(graph, id, doomed, &id, err);
+	}
 	return ret < 0 ? ret : 0;
 }
 

@@ -4,6 +4,8 @@
  *
  *   rows    blobs that no image names, then unreferenced layers, the oldest first, in one change;
  *           graph_flush() makes it last and removes the files
+ *   steps   of builds go with their layers, all but those that an image has; none while somebody builds
+ *   caches  directories that steps keep, all that nobody uses
  *   strays  what stands in the store's directories without a row is moved away under the writer's lock
  *
  * A dry run makes the same change and gives it up. Who is just bringing in a layer that goes here finds that
@@ -16,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "store/caches.h"
 #include "store/content.h"
 #include "store/partial.h"
 
@@ -95,7 +98,8 @@ static int free_blobs(struct graph *graph, uint64_t keep, uint64_t *idle, struct
 	cleanup_query struct query *query = db_query(
 		graph->store.db, err,
 		"SELECT digest, size FROM blob WHERE NOT EXISTS"
-		" (SELECT 1 FROM image_blob WHERE digest = blob.digest) ORDER BY size DESC",
+		" (SELECT 1 FROM image_blob WHERE digest = blob.digest) AND NOT EXISTS"
+		" (SELECT 1 FROM build_step WHERE diff_id = blob.digest) ORDER BY size DESC",
 		"");
 	size_t first = doomed->blobs.count;
 	int ret = query ? 0 : -EIO;
@@ -185,6 +189,19 @@ static int free_trees(struct graph *graph, struct doomed *doomed, struct snapdrv
 	return ret < 0 ? ret : 0;
 }
 
+/* What steps of builds came to, where no image has it; with room to keep, they go with their layers. */
+static int forget_steps(struct graph *graph, uint64_t keep, struct snapdrv_error *err)
+{
+	int ret = keep ? 0
+		       : db_run(graph->store.db, err,
+				"WITH RECURSIVE " NEEDED_SNAPSHOTS
+				" DELETE FROM build_step WHERE snapshot IS NULL"
+				" OR snapshot NOT IN needed",
+				"");
+
+	return ret < 0 ? ret : 0;
+}
+
 static int free_rows(struct graph *graph, uint64_t keep, struct doomed *doomed,
 		     struct snapdrv_gc *gc, struct snapdrv_error *err)
 {
@@ -194,11 +211,16 @@ static int free_rows(struct graph *graph, uint64_t keep, struct doomed *doomed,
 	if (!ret)
 		ret = idle_bytes(graph, &idle, err);
 	if (!ret)
+		ret = forget_steps(graph, keep, err);
+	if (!ret)
 		ret = free_trees(graph, doomed, &gc->layers, &idle, err);
 	if (!ret)
 		ret = free_blobs(graph, keep, &idle, doomed, &gc->blobs, err);
 	if (!ret)
 		ret = free_layers(graph, keep, &idle, doomed, &gc->layers, err);
+	/* Those of steps that went with their layers. */
+	if (!ret && keep)
+		ret = free_blobs(graph, keep, &idle, doomed, &gc->blobs, err);
 	if (!ret)
 		gc->kept_bytes = idle;
 	return ret;
@@ -222,6 +244,17 @@ static int gc_rows(struct graph *graph, const struct snapdrv_gc_options *options
 		return ret;
 	graph_bury(graph, &doomed);
 	return graph_flush(graph, err);
+}
+
+/* Layers that a build has just made, or found, are nobody's but its own for a while. */
+static int gc_unless_building(struct graph *graph, const struct snapdrv_gc_options *options,
+			      struct snapdrv_gc *gc, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = builds_stop(&graph->store, err);
+
+	if (fd < 0)
+		return fd == -EAGAIN ? 0 : fd;
+	return gc_rows(graph, options, gc, err);
 }
 
 static int gc_strays(struct graph *graph, int is_dry, struct snapdrv_gc_count *count,
@@ -256,7 +289,10 @@ int graph_gc(struct graph *graph, const struct snapdrv_gc_options *options,
 	if (!ret)
 		ret = store_session(&graph->store, err) < 0 ? -EIO : 0;
 	if (!ret)
-		ret = gc_rows(graph, options, &gc, err);
+		ret = gc_unless_building(graph, options, &gc, err);
+	if (!ret)
+		ret = caches_sweep(&graph->store, options->dry_run, &gc.caches.count,
+				   &gc.caches.bytes, err);
 	if (!ret)
 		ret = gc_strays(graph, options->dry_run, &gc.strays, err);
 	if (ret)

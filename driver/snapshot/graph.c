@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/mount.h"
+#include "kernel/sandbox.h"
 
 /* The backend's name in the database: 1 found, 0 this is a new store, or negative. */
 static int recorded_driver(struct graph *graph, char driver[32], struct snapdrv_error *err)
@@ -373,6 +374,15 @@ static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
 	return ret;
 }
 
+/* Of the containers of a build, which the kernel killed with it. */
+static void drop_cgroups(const char *session)
+{
+	char prefix[48];
+
+	snprintf(prefix, sizeof(prefix), SANDBOX_CGROUP "%s-", session);
+	sandbox_drop_cgroups(prefix);
+}
+
 int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 {
 	int found, is_new_boot, n_dead = 0, fd;
@@ -387,6 +397,7 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 			return found;
 		}
 		empty_session(graph, fd);
+		drop_cgroups(name);
 		if (unlinkat(graph->store.staging_fd, name, AT_REMOVEDIR) && errno != ENOENT) {
 			found = fail_errno(err, "remove staging/%s", name);
 			close(fd);

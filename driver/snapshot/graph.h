@@ -117,6 +117,17 @@ int draft_make(struct graph *graph, enum tree_kind kind, const struct tree_stack
 /** draft_open() - the directory to write into. Return: a descriptor, or a negative errno value. */
 int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_error *err);
 
+/**
+ * draft_mount() - mount a draft that was made over @parents on a directory; what is mounted has to be
+ * unmounted before the draft is dropped or published.
+ */
+int draft_mount(struct graph *graph, const struct draft *draft, enum tree_kind kind,
+		const struct tree_stack *parents, int target_fd, struct snapdrv_error *err);
+
+/** draft_changes() - snapshot_changes() of a TREE_ACTIVE draft over @parents. */
+int draft_changes(struct graph *graph, const struct draft *draft, const struct tree_stack *parents,
+		  change_fn *report, void *arg, struct snapdrv_error *err);
+
 /** draft_freeze() - it becomes read-only. */
 int draft_freeze(struct graph *graph, const struct draft *draft, struct snapdrv_error *err);
 
@@ -260,14 +271,14 @@ int snapshot_contents(struct graph *graph, const struct snapshot *snapshot, chan
 
 /**
  * snapshot_release() - within store_begin_lazy(): remove a node that nothing refers to, then its parents
- * likewise. One that is still referred to (a child, an image) stays, and that is no error. A container
- * goes with its node.
+ * likewise. One that is still referred to (a child, an image, a step of a build) stays, and that is no
+ * error. A container goes with its node.
  */
 int snapshot_release(struct graph *graph, int64_t id, struct doomed *doomed,
 		     struct snapdrv_error *err);
 
 /**
- * snapshot_release_one() - snapshot_release() of a node alone.
+ * snapshot_release_one() - snapshot_release() of a node alone, and of the steps of builds that came to it.
  * Return: 1 and *ret_parent (0 for none), 0 it stays, or a negative errno value.
  */
 int snapshot_release_one(struct graph *graph, int64_t id, struct doomed *doomed,

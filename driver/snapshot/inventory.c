@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/contents.h"
 #include "kernel/file.h"
 
 DEFINE_CLEANUP(inventory, struct inventory, inventory_free)
@@ -18,20 +19,17 @@ DEFINE_CLEANUP(audit, struct audit, audit_free)
 
 /* What is a tree's own: all that is in it, or, where it shares with its parents, what is not theirs. */
 static int walk_own(struct graph *graph, const struct tree_ref *tree,
-		    const struct tree_stack *parents, change_fn *report, void *arg,
+		    const struct tree_stack *parents, change_fn *report,
+		    int (*is_single)(void *arg, uint64_t inode), void *arg,
 		    struct snapdrv_error *err)
 {
 	const struct backend *backend = &graph->backend;
-	struct change_trees trees = {.old_fd = -1, .old_root_fd = -1, .reports_root = 1};
 	cleanup_fd int fd = -1;
 
 	if (backend->ops->shares_parents && parents->count)
 		return backend->ops->changes(backend, tree, TREE_LAYER, parents, report, arg, err);
 	fd = backend->ops->open(backend, backend->layers_fd, tree->path, err);
-	if (fd < 0)
-		return fd;
-	trees.new_fd = trees.new_root_fd = fd;
-	return changes_walk(&trees, report, arg, err);
+	return fd < 0 ? fd : contents_walk(fd, report, is_single, arg, err);
 }
 
 struct place {
@@ -47,7 +45,7 @@ static struct place place_of(const struct tree_ref *tree, const char *name)
 }
 
 static int write_list(struct graph *graph, const struct tree_ref *tree, const char *name,
-		      const struct tree_stack *parents, struct content_sums *sums, int is_synced,
+		      const struct tree_stack *parents, struct file_prints *prints, int is_synced,
 		      struct snapdrv_error *err)
 {
 	cleanup_inventory struct inventory *inventory = NULL;
@@ -56,9 +54,10 @@ static int write_list(struct graph *graph, const struct tree_ref *tree, const ch
 	int ret = fd < 0 ? fail_errno(err, "make an inventory") : 0;
 
 	if (!ret)
-		ret = inventory_new(fd, sums, &inventory, err);
+		ret = inventory_new(fd, prints, &inventory, err);
 	if (!ret)
-		ret = walk_own(graph, tree, parents, inventory_add, inventory, err);
+		ret = walk_own(graph, tree, parents, inventory_add, inventory_is_single, inventory,
+			       err);
 	if (!ret)
 		ret = inventory_end(inventory, err);
 	if (!ret && is_synced && fsync(fd))
@@ -67,9 +66,9 @@ static int write_list(struct graph *graph, const struct tree_ref *tree, const ch
 }
 
 int draft_list(struct graph *graph, const struct draft *draft, const struct tree_stack *parents,
-	       struct content_sums *sums, struct snapdrv_error *err)
+	       struct file_prints *prints, struct snapdrv_error *err)
 {
-	return write_list(graph, &draft->ref, "inventory", parents, sums, 0, err);
+	return write_list(graph, &draft->ref, "inventory", parents, prints, 0, err);
 }
 
 int tree_list(struct graph *graph, const struct tree_ref *tree, const struct tree_stack *parents,
@@ -100,7 +99,7 @@ int tree_audit(struct graph *graph, const struct tree_ref *tree, const struct tr
 		return errno == ENOENT ? 0 : fail_errno(err, "open the inventory");
 	ret = audit_new(fd, report, arg, &audit, err);
 	if (!ret)
-		ret = walk_own(graph, tree, parents, audit_add, audit, err);
+		ret = walk_own(graph, tree, parents, audit_add, NULL, audit, err);
 	if (ret)
 		return ret;
 	count = audit_end(audit, err);

@@ -9,12 +9,13 @@
 /**
  * draft_list() - write the inventory of a draft that is complete; it is not synced.
  * @parents: what it stands over. Not looked at on a backend whose trees do not share with their parents.
- * @sums:    what is known of its files; sorted. Or NULL.
+ * @prints:  what is known of its files; sorted. Or NULL.
  *
- * Its cost is a walk: lstat(2) and llistxattr(2) for each name, and reading what @sums lacks.
+ * Its cost is a walk: getdents(2) of the directories; lstat(2), llistxattr(2) and, of a regular file, reading it, for
+ * each name that @prints lacks.
  */
 int draft_list(struct graph *graph, const struct draft *draft, const struct tree_stack *parents,
-	       struct content_sums *sums, struct snapdrv_error *err);
+	       struct file_prints *prints, struct snapdrv_error *err);
 
 /** tree_list() - the same of a published one, on disk when it returns; one that is there is replaced. */
 int tree_list(struct graph *graph, const struct tree_ref *tree, const struct tree_stack *parents,

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "kernel/file.h"
+#include "kernel/mount.h"
 #include "snapshot/graph.h"
 #include "snapshot/rootfs.h"
 
@@ -59,6 +60,26 @@ int draft_open(struct graph *graph, const struct draft *draft, struct snapdrv_er
 {
 	return graph->backend.ops->open(&graph->backend, graph->store.session_fd, draft->name.text,
 					err);
+}
+
+int draft_mount(struct graph *graph, const struct draft *draft, enum tree_kind kind,
+		const struct tree_stack *parents, int target_fd, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = -1;
+
+	if (parents->count || !graph->backend.ops->is_layered)
+		return graph->backend.ops->mount(&graph->backend, &draft->ref, kind, parents, NULL,
+						 target_fd, err);
+	/* An overlay stands on something. */
+	fd = draft_open(graph, draft, err);
+	return fd < 0 ? fd : mount_bind(fd, target_fd, kind == TREE_VIEW, NULL, err);
+}
+
+int draft_changes(struct graph *graph, const struct draft *draft, const struct tree_stack *parents,
+		  change_fn *report, void *arg, struct snapdrv_error *err)
+{
+	return graph->backend.ops->changes(&graph->backend, &draft->ref, TREE_ACTIVE, parents,
+					   report, arg, err);
 }
 
 int draft_freeze(struct graph *graph, const struct draft *draft, struct snapdrv_error *err)

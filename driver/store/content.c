@@ -167,7 +167,8 @@ int content_forget(struct store *store, const char *digest, struct snapdrv_error
 {
 	return db_run(store->db, err,
 		      "DELETE FROM blob WHERE digest = ?1"
-		      " AND NOT EXISTS (SELECT 1 FROM image_blob WHERE digest = ?1)",
+		      " AND NOT EXISTS (SELECT 1 FROM image_blob WHERE digest = ?1)"
+		      " AND NOT EXISTS (SELECT 1 FROM build_step WHERE diff_id = ?1)",
 		      "s", digest);
 }
 

@@ -72,7 +72,8 @@ int content_write(struct store *store, const void *data, size_t size, struct sto
 		  struct snapdrv_error *err);
 
 /**
- * content_forget() - within store_begin(): take away a blob's row if no image names it any more.
+ * content_forget() - within store_begin(): take away a blob's row if no image, and no step of a build, names it
+ * any more.
  * Return: 1 it is forgotten: content_unlink() it once the change is committed; 0 it stays or never was
  * here; or a negative errno value.
  */

@@ -126,4 +126,24 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	"ALTER TABLE image ADD COLUMN origin TEXT;"
 
 	"PRAGMA user_version = 4;",
+
+	/*
+	 * What a step of a build came to. key: of its parent's ChainID, the instruction and what it takes in.
+	 * snapshot: the stack with it; NULL for one without layers. diff_id: of the layer that it added,
+	 * whose blob is that tar, of size bytes; NULL when it changed nothing.
+	 */
+	"CREATE TABLE build_step(key TEXT PRIMARY KEY,"
+	" snapshot INTEGER REFERENCES snapshot(id) ON DELETE CASCADE,"
+	" diff_id TEXT, size INTEGER NOT NULL, created_ns INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX build_step_snapshot ON build_step(snapshot);"
+	"CREATE INDEX build_step_diff ON build_step(diff_id) WHERE diff_id IS NOT NULL;"
+
+	/*
+	 * A directory that steps keep between builds, caches/NAME. bytes: what it held when the last step
+	 * was through with it.
+	 */
+	"CREATE TABLE build_cache(name TEXT PRIMARY KEY, id TEXT NOT NULL, bytes INTEGER NOT NULL,"
+	" used_ns INTEGER NOT NULL) WITHOUT ROWID;"
+
+	"PRAGMA user_version = 5;",
 };

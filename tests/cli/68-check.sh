@@ -373,6 +373,28 @@ unrecorded() {
 }
 case_ "layers without an inventory are counted, and --repair writes one" unrecorded
 
+step_of_build() {
+	expect_exit 0 snap load "$IMAGE"
+	mkdir context
+	echo new >context/new
+	printf 'FROM img:1\nCOPY new /new\nLABEL a=b\n' >context/Dockerfile
+	expect_exit 0 snap build -t built:1 context
+	expect_exit 0 snap rmi built:1
+	expect_exit 0 snap check --deep
+	dir=$(dirname "$(printf '%s\n' "$ROOT"/layers/*/fs/new)")
+	[ "$BACKEND" != btrfs ] || btrfs property set "$dir" ro false
+	echo changed >"$dir/new"
+	close_files "$dir"
+	expect_exit 1 snap check --deep
+	expect_exit 0 snap check --deep --repair
+	[[ $OUT == *"repaired: removed: nothing needs it"* ]] || fail_ "$OUT"
+	expect_exit 0 snap check --deep
+	expect_exit 0 snap build -t built:1 context
+	expect_exit 0 snap create built:1
+	same new "$(cat "$OUT/new")"
+}
+case_ "the damaged step of a build that no image has is forgotten, and done again" step_of_build
+
 # ---- the database -----------------------------------------------------------------------------
 
 row() {

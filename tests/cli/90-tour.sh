@@ -129,6 +129,7 @@ checkout() {
 	mkdir build steps
 	cp "$PROGRAM" "$(dirname "$PROGRAM")/libsnapdrv.a" build
 	ln -s "$TOP/driver" driver
+	ln -s "$TOP/tests" tests
 }
 # The machine is read-only for the tests: runc keeps its state elsewhere.
 run_steps() {
@@ -143,6 +144,7 @@ run_steps() {
 
 tour() {
 	same "$CACHE/debian-bookworm-minbase.tar" "$(real debian)"
+	same "$CACHE/debian-bookworm-gcc.tar" "$(real debian-gcc)"
 	checkout
 	run_steps Tour
 	same "" "$(mounts_under "$CASE/tour")"

@@ -100,7 +100,8 @@ fuzz() {
 }
 
 # What the parsers are: the files that read what comes from outside, each to be covered by the fuzzers.
-PARSERS="base/digest base/json base/text image/annotations image/bundle image/changes image/docker image/layout
+PARSERS="base/digest base/json base/text build/glob build/ignore build/pattern build/recipe build/recipe_from
+	build/recipe_lines build/recipe_mount build/recipe_step build/recipe_values build/recipe_words build/words image/annotations image/bundle image/changes image/docker image/layout
 	image/plan image/platform image/reference image/source image/stream image/user layer/acl layer/apply layer/bind
 	layer/finish layer/inflate layer/link layer/marks layer/members layer/node layer/tar layer/tree
 	layer/unpack store/db wire/challenge wire/retry wire/url"

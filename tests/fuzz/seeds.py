@@ -185,6 +185,27 @@ seeds("http", [b"\x50https://h:1/v2/x\n/up/load?a=b\nretry-after: 120\nwww-authe
 words("http", "https://", "http://", "//", "@", "www-authenticate: ", "Bearer ", "Basic ", "realm=", "service=", "scope=",
       "retry-after: ", " GMT", '"errors"', '"code"', '"message"', "\n\n")
 
+# ---- Dockerfiles ----------------------------------------------------------------------------------------
+
+for path in sorted(glob.glob(HERE + "/../build/*/Dockerfile")):
+    with open(path, "rb") as opened:
+        seed("dockerfile", os.path.basename(os.path.dirname(path)), opened.read())
+values = "\xff/usr/lib/x.tar.gz\n$a\n\n a  b \n"
+seeds("dockerfile", [text.encode("latin-1") for text in (
+    "# syntax=x\n# escape=`\nFROM --platform=$P a:${V:-1} AS b\nRUN a `\n # c\n\nb\n" + values,
+    "ARG V=1 W\nFROM x\nENV a=$b \"c d\"='e' f=g\\ h\nENV a b  c\nLABEL a=${a:+b}${c-d}${e?f}\nARG x=\"y\" z" + values,
+    "FROM x\nENV a=${b##*/} c=${d%%.*} e=${f/a/b} g=${h//\\//-} i=${j#?} k=${l:-${m:-n}}" + values,
+    "FROM x\nCOPY --chown=$u:g --chmod=7 --link --exclude=a <<A <<-'B' f /d/\n$x\nA\n\ty\n\tB\nONBUILD RUN <<E\nx\nE\n",
+    'FROM x\nRUN ["a", "b"]\nSHELL ["a"]\nVOLUME ["/a"]\nCMD []\nCOPY ["a b", "c"]\nHEALTHCHECK --interval=1m3.5s --retries=3 CMD a',
+    "FROM x\nRUN --mount=type=cache,target=/c,sharing=locked,id=i,mode=0755,uid=1 --mount=type=tmpfs,dst=/t,size=2m a\n"
+    "RUN --mount=type=secret,id=s,env=S,required --network=none --mount=type=bind,\\\"src=a,b\\\",target=/b,rw b\n",
+    "FROM a AS b\nFROM b\nCOPY --from=b a b\nCOPY --from=0 a b\nEXPOSE 80 1-9/udp $p\nUSER u\nWORKDIR /a b\nSTOPSIGNAL 9\nMAINTAINER x",
+    "FROM a\xff\xff# c\n*\n!a/*/b\n**/c\nd/**\n!d/e\n**f\n[a-c]?\\*\n\xffa/x/b\nd/e/f\nx/c\n")])
+words("dockerfile", "FROM x\n", "RUN ", "COPY ", "ADD ", "ENV ", "ARG ", "LABEL ", "EXPOSE ", "VOLUME ", "USER ", "WORKDIR ",
+      "CMD ", "ENTRYPOINT ", "SHELL ", "HEALTHCHECK ", "ONBUILD ", "STOPSIGNAL ", " AS ", "--from=", "--mount=type=", "cache,",
+      "target=/", "--chown=", "# escape=`", "# syntax=", "<<E\n", "\nE\n", "<<-", "${", ":-", ":+", "##", "%%", "//", "[\"", "\", \"",
+      "\\\n", "`\n", ff, "**/", "!", "[^")
+
 # ---- a damaged database ---------------------------------------------------------------------------------
 
 

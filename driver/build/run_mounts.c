@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RUN --mount: binds, caches, tmpfs, secrets. */
+#include "build/run_mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "build/copy.h"
+#include "kernel/file.h"
+#include "kernel/resolve.h"
+#include "kernel/sandbox.h"
+#include "snapshot/rootfs.h"
+
+#define SECRET_MAX (1u << 20)
+#define WAIT_MS 50 /* between two tries for a cache that somebody has */
+
+/* A tree that is mounted for a bind. */
+struct run_view {
+	struct draft draft;
+	char *path;
+};
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static int expand(struct stage *stage, const char *text, char **ret_text, struct snapdrv_error *err)
+{
+	return text ? scope_expand(stage, text, 0, ret_text, err) : 0;
+}
+
+static int set_target(struct stage *stage, struct run_mount *mount, const char *target,
+		      struct snapdrv_error *err)
+{
+	size_t length;
+
+	free(mount->target);
+	mount->target = path_absolute(config_text(stage, "WorkingDir"), target, err);
+	if (!mount->target)
+		return -ENOMEM;
+	length = strlen(mount->target);
+	if (length > 1 && mount->target[length - 1] == '/')
+		mount->target[--length] = '\0';
+	return length > 1 ? 0 : refuse(err, "--mount: nothing can be mounted on /");
+}
+
+/* What is not said follows from what is. */
+static int complete(struct stage *stage, struct run_mount *mount, struct snapdrv_error *err)
+{
+	int is_secret = mount->recipe->type == RECIPE_MOUNT_SECRET;
+	cleanup_free char *target = NULL;
+	const char *last = mount->target ? strrchr(mount->target, '/') : NULL;
+
+	if (!mount->id && mount->target)
+		mount->id = text_dup(is_secret && last ? last + 1 : mount->target, err);
+	if (!mount->id && mount->recipe->type != RECIPE_MOUNT_TMPFS)
+		return mount->target ? -ENOMEM : refuse(err, "--mount: neither id nor target");
+	if (!mount->target && is_secret && !mount->env) {
+		target = text_format(err, "/run/secrets/%s", mount->id);
+		return target ? set_target(stage, mount, target, err) : -ENOMEM;
+	}
+	return mount->target || is_secret ? 0 : refuse(err, "--mount: no target");
+}
+
+static int read_one(struct stage *stage, const struct recipe_mount *recipe, struct run_mount *mount,
+		    struct snapdrv_error *err)
+{
+	cleanup_free char *target = NULL;
+	int ret = expand(stage, recipe->target, &target, err);
+
+	if (!ret && target)
+		ret = set_target(stage, mount, target, err);
+	if (!ret)
+		ret = expand(stage, recipe->source, &mount->source, err);
+	if (!ret)
+		ret = expand(stage, recipe->id, &mount->id, err);
+	if (!ret)
+		ret = expand(stage, recipe->env, &mount->env, err);
+	if (!ret)
+		ret = complete(stage, mount, err);
+	if (!ret && recipe->from) {
+		mount->has_from = 1;
+		ret = from_top(stage, recipe->from, &mount->from, &mount->chain, err);
+	}
+	return ret;
+}
+
+int run_mounts_read(struct stage *stage, const struct recipe_step *step, struct run_mounts *mounts,
+		    struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	mounts->stage = stage;
+	mounts->items = calloc(step->n_mounts + 1, sizeof(*mounts->items));
+	if (!mounts->items)
+		return fail_memory(err);
+	for (size_t i = 0; i < step->n_mounts && !ret; i++) {
+		struct run_mount *mount = &mounts->items[mounts->count++];
+
+		mount->recipe = &step->mounts[i];
+		mount->cache.fd = -1;
+		ret = read_one(stage, mount->recipe, mount, err);
+	}
+	return ret;
+}
+
+/* What a bind takes from the context, as a COPY of it. */
+static struct copy copy_of(const struct run_mount *mount, const struct context *from,
+			   const char *const *source)
+{
+	static const struct ignore no_excludes;
+
+	(void)mount;
+	return (struct copy){.from = from,
+			     .sources = source,
+			     .n_sources = 1,
+			     .target = "/",
+			     .uid = -1,
+			     .gid = -1,
+			     .mode = -1,
+			     .excludes = &no_excludes,
+			     .clamp_ns = INT64_MAX};
+}
+
+static int takes_context(const struct run_mount *mount)
+{
+	return mount->recipe->type == RECIPE_MOUNT_BIND && !mount->has_from;
+}
+
+int run_mounts_key(struct run_mounts *mounts, struct key *key, struct snapdrv_error *err)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		const struct run_mount *mount = &mounts->items[i];
+		const struct recipe_mount *recipe = mount->recipe;
+		const char *source = mount->source ? mount->source : ".";
+
+		key_add_number(key, recipe->type);
+		key_add(key, mount->target);
+		key_add(key, mount->source);
+		key_add(key, mount->id);
+		key_add(key, mount->env);
+		key_add(key, mount->chain.text);
+		key_add_number(key, recipe->sharing);
+		key_add_number(key, recipe->mode);
+		key_add_number(key, recipe->uid);
+		key_add_number(key, recipe->gid);
+		key_add_number(key, (int64_t)recipe->size);
+		key_add_number(key, recipe->read_only * 2 + recipe->writable);
+		if (takes_context(mount)) {
+			const struct copy copy =
+				copy_of(mount, &mounts->stage->build->context, &source);
+			struct digest digest;
+			int ret = copy_digest(&copy, &digest, err);
+
+			if (ret)
+				return ret;
+			key_add(key, digest_format(&digest).text);
+		}
+	}
+	return 0;
+}
+
+/* ---- mounting ----------------------------------------------------------------------------- */
+
+int run_mounts_add(struct work *work, json_t *array, struct stubs *stubs, const char *source,
+		   const char *target, int is_file, int is_read_only, struct snapdrv_error *err)
+{
+	json_t *json = json_pack("{s:s, s:s, s:s, s:[s, s, s, s, s]}", "destination", target,
+				 "type", "bind", "source", source, "options", "bind", "rprivate",
+				 "nosuid", "nodev", is_read_only ? "ro" : "rw");
+
+	if (!json)
+		return refuse(err, "mount point %s: not UTF-8", quote(target).text);
+	if (json_array_append_new(array, json))
+		return fail_memory(err);
+	/* /dev is a tmpfs in the container: the runtime makes what is missing there. */
+	return text_starts(target, "/dev/")
+		       ? 0
+		       : stubs_make(stubs, work->root_fd, target, is_file, err);
+}
+
+/* The path of something in a mounted tree, found as one who is chrooted there finds it. */
+static int path_in(const char *tree, const char *name, char **ret_path, int *ret_is_file,
+		   struct snapdrv_error *err)
+{
+	cleanup_fd int tree_fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int fd = tree_fd < 0 ? -1 : resolve_open(tree_fd, name, O_PATH | O_CLOEXEC);
+	char link[48], path[PATH_MAX];
+	struct stat st;
+	ssize_t length;
+
+	if (fd < 0)
+		return refuse(err, "--mount: source %s: there is no such file", quote(name).text);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, sizeof(path) - 1);
+	if (length < 0 || fstat(fd, &st))
+		return fail_errno(err, "--mount: source %s", quote(name).text);
+	path[length] = '\0';
+	*ret_is_file = !S_ISDIR(st.st_mode);
+	*ret_path = text_dup(path, err);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
+static int add_view(struct run_mounts *mounts, char **path, struct run_view **ret_view,
+		    struct snapdrv_error *err)
+{
+	struct run_view *views =
+		reallocarray(mounts->views, mounts->n_views + 1, sizeof(*mounts->views));
+
+	if (!views)
+		return fail_memory(err);
+	mounts->views = views;
+	*ret_view = &views[mounts->n_views++];
+	**ret_view = (struct run_view){.path = steal_ptr(path)};
+	return 0;
+}
+
+/* The tree of another stage, or an image; what is written to it is thrown away. */
+static int mount_view(struct run_mounts *mounts, const struct run_mount *mount,
+		      struct run_view *view, struct snapdrv_error *err)
+{
+	struct graph *graph = mounts->stage->graph;
+	enum tree_kind kind = mount->recipe->writable ? TREE_ACTIVE : TREE_VIEW;
+	cleanup_stack struct tree_stack stack = {0};
+	cleanup_fd int fd = open(view->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return fail_errno(err, "--mount: open a directory");
+	if (!mount->from.id)
+		return 0;
+	ret = snapshot_stack(graph, &mount->from, &stack, err);
+	if (!ret)
+		ret = draft_make(graph, kind, &stack, &view->draft, err);
+	return ret ? ret : draft_mount(graph, &view->draft, kind, &stack, fd, err);
+}
+
+/* What .dockerignore leaves of the context. */
+static int copy_context(struct run_mounts *mounts, const struct run_mount *mount,
+			const struct run_view *view, char **ret_name, struct snapdrv_error *err)
+{
+	const struct context *context = &mounts->stage->build->context;
+	const char *source = mount->source ? mount->source : ".", *last;
+	const struct copy copy = copy_of(mount, context, &source);
+	cleanup_fd int into_fd = open(view->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int fd = resolve_open(context->fd, source, O_PATH | O_CLOEXEC);
+	struct stat st;
+	int ret = into_fd < 0 ? fail_errno(err, "--mount: open a directory")
+			      : copy_into(&copy, into_fd, err);
+
+	if (ret)
+		return ret;
+	if (fd < 0 || fstat(fd, &st))
+		return refuse(err, "--mount: source %s: there is no such file", quote(source).text);
+	last = strrchr(source, '/');
+	*ret_name = text_dup(S_ISDIR(st.st_mode) ? "." : last ? last + 1 : source, err);
+	return *ret_name ? 0 : -ENOMEM;
+}
+
+static int make_place(struct work *work, size_t index, char **ret_path, struct snapdrv_error *err)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "mount-%zu", index);
+	*ret_path = work_path(work, name, err);
+	if (!*ret_path)
+		return -ENOMEM;
+	return mkdir(*ret_path, 0755) ? fail_errno(err, "--mount: make a directory") : 0;
+}
+
+static int bind_one(struct run_mounts *mounts, struct run_mount *mount, struct work *work,
+		    json_t *array, struct stubs *stubs, struct snapdrv_error *err)
+{
+	cleanup_free char *place = NULL, *path = NULL, *name = NULL;
+	struct run_view *view = NULL;
+	int is_file = 0;
+	int ret = make_place(work, (size_t)(mount - mounts->items), &place, err);
+
+	if (!ret)
+		ret = add_view(mounts, &place, &view, err);
+	if (!ret)
+		ret = mount->has_from ? mount_view(mounts, mount, view, err)
+				      : copy_context(mounts, mount, view, &name, err);
+	if (!ret)
+		ret = path_in(view->path,
+			      name	      ? name
+			      : mount->source ? mount->source
+					      : "/",
+			      &path, &is_file, err);
+	return ret ? ret
+		   : run_mounts_add(work, array, stubs, path, mount->target, is_file,
+				    !mount->recipe->writable, err);
+}
+
+/* A new cache has the mode, owner and files that it is to begin with. */
+static int begin_cache(struct run_mounts *mounts, struct run_mount *mount,
+		       struct snapdrv_error *err)
+{
+	const struct recipe_mount *recipe = mount->recipe;
+	const char *source = mount->source ? mount->source : ".";
+	struct context tree = {.fd = -1, .is_image = 1};
+	const struct copy copy = copy_of(mount, &tree, &source);
+	int fd = mount->cache.fd, ret = 0;
+
+	if (mount->has_from && mount->from.id) {
+		tree.fd = rootfs_peek(mounts->stage->graph, &mount->from, err);
+		ret = tree.fd < 0 ? tree.fd : copy_into(&copy, fd, err);
+		if (tree.fd >= 0)
+			close(tree.fd);
+	}
+	if (!ret && ((recipe->mode >= 0 && fchmod(fd, (mode_t)recipe->mode)) ||
+		     fchown(fd, recipe->uid < 0 ? 0 : (uid_t)recipe->uid,
+			    recipe->gid < 0 ? 0 : (gid_t)recipe->gid)))
+		ret = fail_errno(err, "--mount: set the owner of a cache");
+	return ret;
+}
+
+static int take_cache(struct run_mounts *mounts, struct run_mount *mount, struct snapdrv_error *err)
+{
+	static const enum cache_sharing sharing[] = {[RECIPE_SHARED] = CACHE_SHARED,
+						     [RECIPE_PRIVATE] = CACHE_PRIVATE,
+						     [RECIPE_LOCKED] = CACHE_LOCKED};
+	struct store *store = &mounts->stage->graph->store;
+	int ret;
+
+	while (!(ret = cache_take(store, mount->id, sharing[mount->recipe->sharing], &mount->cache,
+				  err))) {
+		poll(NULL, 0, WAIT_MS);
+		ret = build_is_stopped(mounts->stage->build, err);
+		if (ret)
+			return ret;
+	}
+	if (ret < 0)
+		return ret;
+	return mount->cache.is_new ? begin_cache(mounts, mount, err) : 0;
+}
+
+static const struct build_secret *find_secret(const struct build *build, const char *id)
+{
+	for (size_t i = 0; i < build->n_secrets; i++) {
+		if (!strcmp(build->secrets[i].id, id))
+			return &build->secrets[i];
+	}
+	return NULL;
+}
+
+static int read_secret(const struct build_secret *secret, char **ret_data, size_t *ret_size,
+		       struct snapdrv_error *err)
+{
+	cleanup_fd int fd = -1;
+	int ret;
+
+	if (secret->env) {
+		const char *value = getenv(secret->env);
+
+		if (!value)
+			return fail(err, SNAPDRV_MISSING, ENOENT,
+				    "secret %s: there is no variable %s", quote(secret->id).text,
+				    quote(secret->env).text);
+		*ret_size = strlen(value);
+		*ret_data = text_dup(value, err);
+		return *ret_data ? 0 : -ENOMEM;
+	}
+	fd = open(secret->file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(err, SNAPDRV_MISSING, errno, "secret %s: %s cannot be opened",
+			    quote(secret->id).text, quote(secret->file).text);
+	ret = file_slurp(fd, SECRET_MAX, ret_data, ret_size, err);
+	return ret ? fail_within(err, ret, "secret %s", quote(secret->id).text) : 0;
+}
+
+static int add_secret(struct run_mounts *mounts, struct run_mount *mount, struct work *work,
+		      json_t *array, json_t *env, struct stubs *stubs, struct snapdrv_error *err)
+{
+	const struct build_secret *secret = find_secret(mounts->stage->build, mount->id);
+	const struct recipe_mount *recipe = mount->recipe;
+	cleanup_free char *data = NULL, *path = NULL, *pair = NULL;
+	char name[24];
+	size_t size = 0;
+	int ret;
+
+	if (!secret)
+		return recipe->required ? fail(err, SNAPDRV_MISSING, ENOENT,
+					       "secret %s: nobody gave it", quote(mount->id).text)
+					: 0;
+	ret = read_secret(secret, &data, &size, err);
+	if (!ret && mount->env) {
+		pair = text_format(err, "%s=%s", mount->env, data);
+		ret = !pair ? -ENOMEM
+		      : json_array_append_new(env, json_string(pair))
+			      ? refuse(err, "secret %s: no text for a variable",
+				       quote(mount->id).text)
+			      : 0;
+	}
+	if (ret || !mount->target)
+		return ret;
+	snprintf(name, sizeof(name), "secret-%zu", (size_t)(mount - mounts->items));
+	ret = work_write(work, name, data, size, recipe->mode < 0 ? 0400 : (mode_t)recipe->mode,
+			 &path, err);
+	if (!ret && chown(path, recipe->uid < 0 ? 0 : (uid_t)recipe->uid,
+			  recipe->gid < 0 ? 0 : (gid_t)recipe->gid))
+		ret = fail_errno(err, "secret %s: give it its owner", quote(mount->id).text);
+	return ret ? ret : run_mounts_add(work, array, stubs, path, mount->target, 1, 1, err);
+}
+
+static int add_tmpfs(const struct run_mount *mount, struct work *work, json_t *array,
+		     struct stubs *stubs, struct snapdrv_error *err)
+{
+	json_t *json = json_pack("{s:s, s:s, s:s, s:[s, s]}", "destination", mount->target, "type",
+				 "tmpfs", "source", "tmpfs", "options", "nosuid", "nodev");
+	char size[40];
+
+	if (!json || json_array_append_new(array, json))
+		return refuse(err, "mount point %s: not UTF-8", quote(mount->target).text);
+	snprintf(size, sizeof(size), "size=%llu", (unsigned long long)mount->recipe->size);
+	if (mount->recipe->size)
+		json_array_append_new(json_object_get(json, "options"), json_string(size));
+	return text_starts(mount->target, "/dev/")
+		       ? 0
+		       : stubs_make(stubs, work->root_fd, mount->target, 0, err);
+}
+
+int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *array, json_t *env,
+		       struct stubs *stubs, struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < mounts->count && !ret; i++) {
+		struct run_mount *mount = &mounts->items[i];
+
+		switch (mount->recipe->type) {
+		case RECIPE_MOUNT_BIND:
+			ret = bind_one(mounts, mount, work, array, stubs, err);
+			break;
+		case RECIPE_MOUNT_CACHE:
+			ret = take_cache(mounts, mount, err);
+			if (!ret)
+				ret = run_mounts_add(work, array, stubs, mount->cache.path,
+						     mount->target, 0, mount->recipe->read_only,
+						     err);
+			break;
+		case RECIPE_MOUNT_TMPFS:
+			ret = add_tmpfs(mount, work, array, stubs, err);
+			break;
+		case RECIPE_MOUNT_SECRET:
+			ret = add_secret(mounts, mount, work, array, env, stubs, err);
+			break;
+		}
+	}
+	return ret;
+}
+
+void run_mounts_end(struct run_mounts *mounts)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		struct run_mount *mount = &mounts->items[i];
+
+		if (mount->cache.fd >= 0)
+			cache_note(&mounts->stage->graph->store, &mount->cache, mount->id, NULL);
+		cache_done(&mount->cache);
+	}
+	while (mounts->n_views) {
+		struct run_view *view = &mounts->views[--mounts->n_views];
+
+		sandbox_unmount(view->path);
+		draft_drop(mounts->stage->graph, &view->draft);
+		free(view->path);
+	}
+}
+
+void run_mounts_done(struct run_mounts *mounts)
+{
+	if (!mounts->items)
+		return;
+	run_mounts_end(mounts);
+	for (size_t i = 0; i < mounts->count; i++) {
+		free(mounts->items[i].target);
+		free(mounts->items[i].source);
+		free(mounts->items[i].id);
+		free(mounts->items[i].env);
+	}
+	free(mounts->items);
+	free(mounts->views);
+	*mounts = (struct run_mounts){0};
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Directories that the steps of builds keep between them, caches/NAME, and who is building. Each directory
+ * is locked by flock(2) while it is used, so that the kernel gives it back when the process dies.
+ */
+#ifndef STORE_CACHES_H
+#define STORE_CACHES_H
+
+#include "store/store.h"
+
+/** enum cache_sharing - who may use one at the same time. */
+enum cache_sharing {
+	CACHE_SHARED,  /* everybody */
+	CACHE_PRIVATE, /* nobody else: they get others */
+	CACHE_LOCKED   /* nobody else: they wait */
+};
+
+/** struct cache - a directory that is used; for cache_done(). All zero, with an @fd of -1, is none. */
+struct cache {
+	int fd;
+	int is_new;
+	char name[48];
+	char *path; /* absolute */
+};
+
+/**
+ * cache_take() - the directory that goes by an id, made when there is none (0755, root's).
+ * @id: any text.
+ *
+ * Return: 1, 0 when somebody else has it: try again; or a negative errno value.
+ */
+int cache_take(struct store *store, const char *id, enum cache_sharing sharing,
+	       struct cache *ret_cache, struct snapdrv_error *err);
+
+/** cache_note() - a step is through with it: write down what it holds. */
+int cache_note(struct store *store, const struct cache *cache, const char *id,
+	       struct snapdrv_error *err);
+
+void cache_done(struct cache *cache);
+
+/**
+ * caches_sweep() - remove all that nobody uses; for a collection of garbage.
+ * @only_count: 1 to remove nothing. @ret_count, @ret_bytes: how many, and what they hold, are added to.
+ */
+int caches_sweep(struct store *store, int only_count, size_t *ret_count, uint64_t *ret_bytes,
+		 struct snapdrv_error *err);
+
+/**
+ * builds_join() - while the descriptor is open nobody removes the steps of builds.
+ * builds_stop() - the other side. Return: a descriptor; of builds_stop() -EAGAIN, with no error filled, when
+ * there are builds; or a negative errno value.
+ */
+int builds_join(struct store *store, struct snapdrv_error *err);
+int builds_stop(struct store *store, struct snapdrv_error *err);
+
+#endif
