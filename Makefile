@@ -14,7 +14,8 @@
 #   make check-nosys  the tests again without openat2, fsopen, mount_setattr, statx and copy_file_range
 #   make check-valgrind  the unit tests under valgrind
 #   make check-many   32 processes at one store for a minute, some of them killed, on every driver: MANY_SECONDS=...
-#   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers; VM_CUTS=... of each kind
+#   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers, fs-verity, quotas, all of
+#                     tests/cli; VM_CUTS=... of each kind, VM_CLI="20-import ..." of the tests
 #   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
 #                     UNITDIR, BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
 #   make uninstall    with the same settings
@@ -29,7 +30,7 @@ DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah busybox-static ca-certificates clang \
 	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin llvm man-db \
 	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux valgrind xfsprogs xz-utils zsh zstd
-VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs python3 qemu-system-x86 util-linux xfsprogs
+VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs f2fs-tools python3 qemu-system-x86 util-linux xfsprogs
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
@@ -297,7 +298,8 @@ check-vm: vm-deps
 # The part that continuous integration has time for.
 check-vm-short: vm-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
-	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh
+	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh \
+		vm-tests/40-verity.sh vm-tests/50-quota.sh vm-tests/60-complaints.sh
 
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled

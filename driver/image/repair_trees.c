@@ -21,6 +21,7 @@
 #include "image/units.h"
 #include "snapshot/heal.h"
 #include "snapshot/inventory.h"
+#include "snapshot/seal.h"
 #include "store/content.h"
 #include "store/lock.h"
 
@@ -224,10 +225,22 @@ static int replace(struct check *check, struct unit *unit, struct snapdrv_error 
 					      : "");
 }
 
+/* Whether the image came in with --verity: one of its layers that are there tells. */
+static int is_sealed(const struct check *check, const struct units *units)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		const struct tree_ref tree = tree_ref_of(&units->items[i]->tree);
+
+		if (graph_tree_is_sealed(check->graph, &tree))
+			return 1;
+	}
+	return 0;
+}
+
 static int remake(struct check *check, int64_t image, const struct image_detail *detail,
 		  struct snapdrv_error *err)
 {
-	static const struct snapdrv_load_options load = {.flags = SNAPDRV_DISCARD_BLOBS};
+	struct snapdrv_load_options load = {.flags = SNAPDRV_DISCARD_BLOBS};
 	cleanup_plans struct plans plans = {0};
 	cleanup_units struct units units = {0};
 	struct intake intake;
@@ -240,6 +253,10 @@ static int remake(struct check *check, int64_t image, const struct image_detail 
 		ret = look_up(check, image, detail, &units, err);
 	if (!ret)
 		ret = units_unpack(&units, err);
+	if (!ret && is_sealed(check, &units)) {
+		load.flags |= SNAPDRV_VERITY;
+		ret = units_seal(&units, err);
+	}
 	if (!ret)
 		ret = store_sync(&check->graph->store, err);
 	for (size_t i = 0; i < units.count && !ret; i++) {
