@@ -258,8 +258,7 @@ check-tsan: test-deps
 # The program and the daemon under a filter that answers ENOSYS to what kernels, and runtimes' filters, once
 # lacked. NOSYS names it for tests that are about these calls. CI_PART=1 runs what continuous integration has time for.
 NOSYS_CALLS := openat2 fsopen mount_setattr statx copy_file_range
-NOSYS_PART := tests/cli/10-load.sh tests/cli/30-create.sh btrfs:tests/cli/30-create.sh vfs:tests/cli/30-create.sh \
-	vfs:tests/cli/18-runtime.sh tests/cli/55-diff.sh btrfs:tests/cli/56-commit.sh
+NOSYS_PART := tests/cli/30-create.sh vfs:tests/cli/30-create.sh tests/cli/65-old-kernels.sh btrfs:tests/cli/56-commit.sh
 check-nosys: test-deps $(BUILD)/nosys/snapdrv $(BUILD)/nosys/snapdrvd
 	@$(MAKE) --no-print-directory -j$$(nproc) build
 	@for made in libsnapdrv.a libsnapdrv.so man completions public driver gen; do \
