@@ -20,7 +20,7 @@
 
 # The one list of Debian packages: what is built with, and what is tested with.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev libbz2-dev \
-	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev \
+	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev \
 	golang-github-containerd-containerd-dev libgrpc-dev libprotobuf-c-dev libprotobuf-dev protobuf-c-compiler
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah busybox-static ca-certificates clang \
@@ -42,7 +42,7 @@ BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CC := gcc
-PKGS := jansson libarchive libcrypto libisal libzstd mount sqlite3 zlib
+PKGS := jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib
 WARNINGS := -Wall -Wextra -Wshadow -Werror
 CFLAGS ?= -O2 -g
 SANITIZE ?=
@@ -52,7 +52,7 @@ LDLIBS = $(shell pkg-config --libs $(PKGS)) -lbtrfsutil -lm -pthread
 
 # The program holds what it uses of these libraries: finding and relocating two dozen shared ones takes
 # 3 ms at every start, more than `snapdrv create` has to do. The library leaves them shared.
-PROGRAM_LIBS = -Wl,-Bstatic -larchive -lbtrfsutil -lcrypto -ljansson -lsqlite3 -lzstd -lbz2 -llzma -lz \
+PROGRAM_LIBS = -Wl,-Bstatic -larchive -lbtrfsutil -lcrypto -ljansson -lsqlite3 -lxxhash -lzstd -lbz2 -llzma -lz \
 	-Wl,-Bdynamic -lisal -lmount -lm -pthread
 
 # The number of the interface: of the soname, and of the names' version in driver/libsnapdrv.map.

@@ -196,6 +196,7 @@ void cmd_export(struct cli *cli);
 void cmd_commit(struct cli *cli);
 void cmd_df(struct cli *cli);
 void cmd_gc(struct cli *cli);
+void cmd_check(struct cli *cli);
 void cmd_info(struct cli *cli);
 void cmd_bench(struct cli *cli);
 void cmd_help(struct cli *cli);

@@ -44,18 +44,27 @@ static const struct field info_fields[] = {
 	 .count = ROW(info.n_drivers),
 	 .fields = driver_fields,
 	 .size = sizeof(struct snapdrv_driver_info)},
+	{.key = "verity", .type = FIELD_BOOL, .offset = ROW(info.verity)},
+	{.key = "verity_answer", .offset = ROW(info.verity_answer)},
 	{0},
 };
 
-static void print_drivers(const struct snapdrv_info *info)
+static void print_answer(const char *what, int usable, const char *answer)
+{
+	printf("%s: %s: ", what, usable ? "usable" : "not usable");
+	show_text(stdout, answer ? answer : "");
+	putchar('\n');
+}
+
+static void print_answers(const struct snapdrv_info *info)
 {
 	for (size_t i = 0; i < info->n_drivers; i++) {
 		const struct snapdrv_driver_info *driver = &info->drivers[i];
 
-		printf("Driver %s: %s: ", driver->name, driver->usable ? "usable" : "not usable");
-		show_text(stdout, driver->answer ? driver->answer : "");
-		putchar('\n');
+		fputs("Driver ", stdout);
+		print_answer(driver->name, driver->usable, driver->answer);
 	}
+	print_answer("fs-verity", info->verity, info->verity_answer);
 }
 
 void cmd_info(struct cli *cli)
@@ -73,6 +82,6 @@ void cmd_info(struct cli *cli)
 		      : output_pairs(info_fields, &row))
 		cli_memory(cli);
 	if (!cli->json)
-		print_drivers(&row.info);
+		print_answers(&row.info);
 	snapdrv_info_done(&row.info);
 }

@@ -38,6 +38,7 @@ const struct command commands[] = {
 	{"commit", cmd_commit, "NAME REF", "Make an image of a container", "Containers"},
 	{"df", cmd_df, "", "Show how much space the store takes, and what for", "Store"},
 	{"gc", cmd_gc, "", "Remove layers, blobs and files that nothing needs", "Store"},
+	{"check", cmd_check, "", "Look for damage in the store, and repair it", "Store"},
 	{"info", cmd_info, "", "Describe the store and what this machine can do", "Store"},
 	{"bench", cmd_bench, "SOURCE",
 	 "Measure how fast an image is set up on different filesystems", "Store"},

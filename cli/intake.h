@@ -20,6 +20,11 @@
 		 .help = "do not wait for the disk; a power cut may lose the image", \
 		 .offset = offsetof(holder, options.flags),                          \
 		 .bit = SNAPDRV_NO_SYNC},                                            \
+		{.name = "verity",                                                   \
+		 .type = OPTION_FLAG,                                                \
+		 .help = "let the kernel refuse changed files of layers: fs-verity", \
+		 .offset = offsetof(holder, options.flags),                          \
+		 .bit = SNAPDRV_VERITY},                                             \
 		{.name = "max-entries",                                              \
 		 .type = OPTION_NUMBER,                                              \
 		 .value = "N",                                                       \

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "build/build.h"
+#include "image/check.h"
 #include "image/container.h"
 #include "image/df.h"
 #include "image/differ.h"
@@ -511,6 +512,19 @@ PUBLIC int snapdrv_gc(struct snapdrv_store *store, const struct snapdrv_gc_optio
 	struct snapdrv_error own;
 
 	return graph_gc(&store->graph, options, ret_gc, or_own(err, &own));
+}
+
+PUBLIC int snapdrv_check(struct snapdrv_store *store, const struct snapdrv_check_options *options,
+			 struct snapdrv_check *ret_check, struct snapdrv_error *err)
+{
+	struct snapdrv_error own;
+
+	return store_check(&store->graph, options, ret_check, or_own(err, &own));
+}
+
+PUBLIC void snapdrv_check_done(struct snapdrv_check *check)
+{
+	store_check_done(check);
 }
 
 PUBLIC const char *const *snapdrv_scratch_filesystems(void)

@@ -101,7 +101,8 @@ void snapdrv_close(struct snapdrv_store *store);
 /** Flags of snapdrv_load() and snapdrv_import(). */
 enum snapdrv_load_flags {
 	SNAPDRV_DISCARD_BLOBS = 1 << 0, /* keep no compressed layers */
-	SNAPDRV_NO_SYNC = 1 << 1 /* do not wait for the disk: fast, and gone at a power cut */
+	SNAPDRV_NO_SYNC = 1 << 1, /* do not wait for the disk: fast, and gone at a power cut */
+	SNAPDRV_VERITY = 1 << 2	  /* seal the files of all layers by fs-verity, see below */
 };
 
 /**
@@ -157,6 +158,13 @@ void snapdrv_load_times_done(struct snapdrv_load_times *times);
  * @progress:    called while it works, from any thread but never from two at once; or NULL.
  * @progress_arg: its argument.
  * @times:       written when snapdrv_load() succeeds, for snapdrv_load_times_done(); or NULL.
+ *
+ * With SNAPDRV_VERITY each regular file of the image's layers that has content gets fs-verity (SHA-256, blocks
+ * of 4096 bytes), also of layers that were in the store before: the kernel then answers EIO where a block is
+ * read that is not what it was, and EPERM to whoever opens the file for writing. Containers copy a file up before
+ * they write to it, as ever. What is sealed is the content, not the directories, owners and modes. It fails
+ * with EOPNOTSUPP, before anything is read, on a filesystem without it and with the driver btrfs, whose
+ * containers write to the layers' own files; see snapdrv_info().
  */
 struct snapdrv_load_options {
 	const char *ref;
@@ -1024,6 +1032,7 @@ struct snapdrv_driver_info {
  * struct snapdrv_info - the store and the machine.
  * @root: directory. @driver: the store's. @filesystem: "ext4", ... @kernel: release.
  * @max_layers: most layers that this kernel mounts at once.
+ * @verity: 1 when SNAPDRV_VERITY works here. @verity_answer: in words, why or why not.
  */
 struct snapdrv_info {
 	char *root;
@@ -1036,6 +1045,8 @@ struct snapdrv_info {
 	size_t n_layers;
 	struct snapdrv_driver_info *drivers;
 	size_t n_drivers;
+	int verity;
+	char *verity_answer;
 };
 
 /** snapdrv_info() - fill @ret_info, for snapdrv_info_done(). */
@@ -1169,6 +1180,93 @@ struct snapdrv_gc {
  */
 int snapdrv_gc(struct snapdrv_store *store, const struct snapdrv_gc_options *options,
 	       struct snapdrv_gc *ret_gc, struct snapdrv_error *err);
+
+/* ---- checking ----------------------------------------------------------------------------- */
+
+/** Flags of struct snapdrv_check_options. */
+enum snapdrv_check_flags {
+	SNAPDRV_CHECK_DEEP = 1 << 0,  /* read every layer and blob, from the disk */
+	SNAPDRV_CHECK_REPAIR = 1 << 1 /* make good what can be made good */
+};
+
+/**
+ * struct snapdrv_check_options - how to check; all zero is a good start.
+ * @flags:    enum snapdrv_check_flags.
+ * @registry: how to reach the registries that damaged images came from, or NULL. Its flags are not looked at:
+ *            it is spoken to as at the pull. Borrowed.
+ * @progress: told how much has been read, in bytes; from any thread, never from two at once. Or NULL.
+ * @progress_arg: its argument.
+ */
+struct snapdrv_check_options {
+	unsigned flags;
+	const struct snapdrv_registry_options *registry;
+	void (*progress)(void *arg, const struct snapdrv_progress *progress);
+	void *progress_arg;
+};
+
+/**
+ * struct snapdrv_finding - something that is not as it should be.
+ * @kind:        "layer", "blob", "image", "container" or "database".
+ * @name:        its digest, key or name.
+ * @problem:     what is wrong with it, in words.
+ * @is_repaired: nonzero: it was, and is no more.
+ * @remedy:      what was done, or why nothing could be; NULL without SNAPDRV_CHECK_REPAIR.
+ * @images, @containers: names of those that need it, @n_images and @n_containers of them.
+ */
+struct snapdrv_finding {
+	char *kind;
+	char *name;
+	char *problem;
+	int is_repaired;
+	char *remedy;
+	char **images;
+	size_t n_images;
+	char **containers;
+	size_t n_containers;
+};
+
+/**
+ * struct snapdrv_check - what a check found.
+ * @layers, @blobs, @images, @containers: how many were looked at.
+ * @unrecorded: layers of which there is no inventory, so that their files cannot be compared: committed by a container
+ *              runtime, or unpacked by an older version. SNAPDRV_CHECK_REPAIR writes one.
+ * @bytes:      that were read (SNAPDRV_CHECK_DEEP).
+ * @findings:   @n_findings of them; @n_damaged are not repaired.
+ */
+struct snapdrv_check {
+	size_t layers, blobs, images, containers;
+	size_t unrecorded;
+	uint64_t bytes;
+	struct snapdrv_finding *findings;
+	size_t n_findings;
+	size_t n_damaged;
+};
+
+/**
+ * snapdrv_check() - compare the database with the files and the mounts.
+ * @options:   or NULL. Borrowed.
+ * @ret_check: for snapdrv_check_done(); filled also when there is damage.
+ *
+ * Without flags a matter of milliseconds: everything that has a row is there, sizes are right, documents have their
+ * digests, ChainIDs fit, layers are read-only, what is mounted is what should be. SNAPDRV_CHECK_DEEP reads all layers
+ * and blobs: each file is compared with what was written down when it was unpacked (names, attributes, a
+ * checksum of the content), each blob with its digest.
+ *
+ * SNAPDRV_CHECK_REPAIR makes damaged or missing layers again from their blobs, and gets damaged or missing
+ * blobs again: from the database (manifests and configs), from the layer (where it is kept as a plain tar that was
+ * made of it), or from the registry that the image was pulled from. A blob that cannot be had is put away, so
+ * that loading or pulling the image brings it again. A new layer takes the old one's place: containers over it
+ * have it when they are mounted next, on btrfs at once. What a container has written is never touched.
+ *
+ * Others may use the store meanwhile. Killed at any point, it leaves each thing as it was, or repaired.
+ *
+ * Return: 0, also when there is damage, or a negative errno value: FAILED.
+ */
+int snapdrv_check(struct snapdrv_store *store, const struct snapdrv_check_options *options,
+		  struct snapdrv_check *ret_check, struct snapdrv_error *err);
+
+/** snapdrv_check_done() - free what is in @check. */
+void snapdrv_check_done(struct snapdrv_check *check);
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 

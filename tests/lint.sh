@@ -118,6 +118,7 @@ calls() {
 	only 'driver/layer/' 'archive_\w+\s*\(|struct archive\b' | sed 's/$/   <- only layer\/ may/'
 	only 'driver/store/' 'sqlite3\w*' | sed 's/$/   <- only store\/ may/'
 	only 'driver/base/digest\.c' 'EVP_\w+' | sed 's/$/   <- only base\/digest.c may/'
+	only 'driver/base/checksum\.c' 'XXH\w+' | sed 's/$/   <- only base\/checksum.c may/'
 	only 'driver/wire/' 'curl_\w+|grpc_\w+' | sed 's/$/   <- only wire\/ may/'
 	only 'cli/' '(printf|vprintf|puts|putchar|perror|warnx?|errx?)\s*\(|(fprintf|fputs|fputc|fwrite|vfprintf)\s*\([^;]*\b(stdout|stderr)\b' |
 		sed 's/$/   <- only cli\/ prints/'

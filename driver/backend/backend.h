@@ -66,8 +66,20 @@ struct backend_ops {
 	 */
 	int is_layered;
 
+	/*
+	 * What a tree shows of its parents is theirs, extents and all: only what changes() reports is its own.
+	 * Otherwise all that is in it is.
+	 */
+	int shares_parents;
+
 	/* What a container's new tree needs, to be there after a power cut if its row is. */
 	enum tree_safety active_safety;
+
+	/*
+	 * Files of layers may be made unwritable for good (fs-verity): whoever writes in a container writes to
+	 * files of its own, which were copied.
+	 */
+	int can_seal;
 
 	/*
 	 * Try for real whether the backend works on the filesystem of `dir_fd`, an empty directory, and
@@ -90,6 +102,10 @@ struct backend_ops {
 	/* The tree becomes read-only and may be a parent. Doing it twice is no error. */
 	int (*freeze)(const struct backend *backend, int dir_fd, const char *name,
 		      struct snapdrv_error *err);
+
+	/* Whether what freeze() did still holds. 1, 0, or negative. NULL: there is nothing that could be undone. */
+	int (*is_frozen)(const struct backend *backend, int dir_fd, const char *name,
+			 struct snapdrv_error *err);
 
 	/*
 	 * Remove a tree, also a half-made one. Nothing there is no error. Takes as long as the

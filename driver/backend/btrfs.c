@@ -81,6 +81,14 @@ static int btrfs_freeze(const struct backend *backend, int dir_fd, const char *n
 	return fd < 0 ? fd : subvolume_freeze(fd, err);
 }
 
+static int btrfs_is_frozen(const struct backend *backend, int dir_fd, const char *name,
+			   struct snapdrv_error *err)
+{
+	cleanup_fd int fd = backend_open(backend, dir_fd, name, err);
+
+	return fd < 0 ? fd : subvolume_is_frozen(fd, err);
+}
+
 static int btrfs_mount(const struct backend *backend, const struct tree_ref *tree,
 		       enum tree_kind kind, const struct tree_stack *parents,
 		       const struct id_shift *shift, int target_fd, struct snapdrv_error *err)
@@ -161,11 +169,13 @@ static int btrfs_usage(const struct backend *backend, int dir_fd, const char *na
 const struct backend_ops btrfs_backend = {
 	.name = "btrfs",
 	.is_layered = 0,
+	.shares_parents = 1,
 	.active_safety = SAFE_MADE, /* the ioctl that makes a snapshot commits the transaction */
 	.probe = subvolume_probe,
 	.make = btrfs_make,
 	.open = backend_open,
 	.freeze = btrfs_freeze,
+	.is_frozen = btrfs_is_frozen,
 	.drop = btrfs_drop,
 	.mount = btrfs_mount,
 	.describe = btrfs_describe,

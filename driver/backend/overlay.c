@@ -397,13 +397,14 @@ static int overlay_changes(const struct backend *backend, const struct tree_ref 
 static size_t overlay_limit(const struct backend *backend)
 {
 	(void)backend;
-	return mount_overlay_limit("1000/fs");
+	return MOUNT_OVERLAY_MAX;
 }
 
 const struct backend_ops overlay_backend = {
 	.name = "overlay",
 	.is_layered = 1,
 	.active_safety = SAFE_EMPTY,
+	.can_seal = 1,
 	.probe = probe_overlay,
 	.make = overlay_make,
 	.open = backend_open,

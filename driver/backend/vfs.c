@@ -146,6 +146,7 @@ const struct backend_ops vfs_backend = {
 	.name = "vfs",
 	.is_layered = 0,
 	.active_safety = SAFE_SYNCED,
+	.can_seal = 1,
 	/* Reflinks are not asked for: btrfs, xfs (reflink=1) and bcachefs have them, a copy will do. */
 	.probe = copy_probe,
 	.make = vfs_make,

@@ -137,6 +137,9 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 	if (ret >= 0)
 		ret = db_get_int(store->db, &id, err, "SELECT id FROM image WHERE digest = ?", "s",
 				 digest.text);
+	if (ret >= 0 && image->origin)
+		ret = db_run(store->db, err, "UPDATE image SET origin = ? WHERE id = ?", "si",
+			     image->origin, id);
 	if (ret < 0)
 		return ret;
 	ret = commit_blobs(store, image, id, err);

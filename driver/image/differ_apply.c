@@ -94,6 +94,7 @@ static int unpack(struct application *application, struct snapdrv_error *err)
 	ret = layer_unpack(&request, &application->result, err);
 	if (ret)
 		return ret;
+	file_prints_done(&application->result.prints);
 	writer = steal_ptr(&application->result.writer);
 	ret = settle(application, writer, err);
 	if (ret)

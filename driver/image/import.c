@@ -134,10 +134,9 @@ int image_import(struct graph *graph, int fd, const char *ref, const char *const
 		ret = platform_parse(intake.options->platform, &platform, err);
 	if (ret)
 		return ret;
-	ret = store_session(&graph->store, err);
-	if (ret < 0)
+	ret = intake_begin(&intake, &writeback, err);
+	if (ret)
 		return ret;
-	intake_write_back(&intake, &writeback);
 	ret = run_threads(1, run_import, &import, err);
 	if (!ret && import.ret)
 		ret = fail(err, import.err.code, import.err.errnum, "image %s: %s", reference,

@@ -60,6 +60,8 @@ int bring_in_images(struct units *units, struct source *source, struct snapdrv_e
 		ret = units_look_up(units, source, err);
 		if (!ret) {
 			ret = units_unpack(units, err);
+			if (!ret)
+				ret = units_seal(units, err);
 			/* A layer that is unpacked over another one may have lost it on the way. */
 			if (ret && err->code == SNAPDRV_FAILED && units_lost(units, NULL) == 1)
 				ret = 1;
@@ -163,10 +165,9 @@ int image_load(struct graph *graph, const char *path, int fd,
 	ret = check_options(intake.options, &platform, err);
 	if (ret)
 		return ret;
-	ret = store_session(&graph->store, err);
-	if (ret < 0)
+	ret = intake_begin(&intake, &writeback, err);
+	if (ret)
 		return ret;
-	intake_write_back(&intake, &writeback);
 	ret = source_open(&intake, path, fd, &source, err);
 	if (!ret)
 		ret = plan_source(source, &platform, intake.options->ref, &plans, err);

@@ -48,6 +48,7 @@ void plans_done(struct plans *plans)
 		free(image->manifest);
 		free(image->config);
 		free(image->platform);
+		free(image->origin);
 		strings_done(&image->references);
 	}
 	free(plans->images);

@@ -46,6 +46,7 @@ struct image_plan {
 	struct layer_plan *layers; /* the lowest first */
 	size_t n_layers;
 	struct strings references; /* full names */
+	char *origin;		   /* as image.origin in store/schema.c, or NULL */
 	int has_files;		   /* manifest and config are in the session, to become blobs */
 	struct store_name manifest_file;
 	struct store_name config_file;

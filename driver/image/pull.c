@@ -22,7 +22,8 @@ DEFINE_CLEANUP(source, struct source, source_close)
 
 struct pull {
 	struct reference reference;
-	char *name; /* in full */
+	int is_plain; /* HTTP was asked for */
+	char *name;   /* in full */
 	struct registry *registry;
 	struct platform platform;
 	struct intake intake;
@@ -42,7 +43,16 @@ static int plan(const struct pull *pull, struct source *source, struct plans *pl
 	if (!ret)
 		ret = plan_fetched(source, data, size, &digest, pull->name, &pull->platform, plans,
 				   err);
-	return ret ? fail_within(err, ret, "image %s", quote(pull->name).text) : 0;
+	if (ret)
+		return fail_within(err, ret, "image %s", quote(pull->name).text);
+	for (size_t i = 0; i < plans->count; i++) {
+		plans->images[i].origin =
+			text_format(err, "%s://%s/%s", pull->is_plain ? "http" : "https",
+				    reference->registry, reference->repository);
+		if (!plans->images[i].origin)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int bring_in(struct pull *pull, struct fetcher *fetcher, struct snapdrv_loaded **ret_loaded,
@@ -72,16 +82,14 @@ static int bring_in(struct pull *pull, struct fetcher *fetcher, struct snapdrv_l
 	return ret;
 }
 
-static int run(struct pull *pull, struct graph *graph, struct snapdrv_loaded **ret_loaded,
-	       struct snapdrv_error *err)
+static int run(struct pull *pull, struct snapdrv_loaded **ret_loaded, struct snapdrv_error *err)
 {
 	cleanup_writeback struct writeback writeback = {0};
 	struct fetcher *fetcher;
-	int ret = store_session(&graph->store, err);
+	int ret = intake_begin(&pull->intake, &writeback, err);
 
-	if (ret < 0)
+	if (ret)
 		return ret;
-	intake_write_back(&pull->intake, &writeback);
 	ret = fetcher_new(&pull->intake, pull->registry, pull->reference.repository, &fetcher, err);
 	if (ret)
 		return ret;
@@ -107,6 +115,7 @@ int image_pull(struct graph *graph, const char *ref,
 
 	if (ret)
 		return ret;
+	pull.is_plain = registry_options && registry_options->flags & SNAPDRV_PLAIN_HTTP;
 	pull.name = reference_format(&pull.reference, err);
 	if (!pull.name)
 		return -ENOMEM;
@@ -117,5 +126,5 @@ int image_pull(struct graph *graph, const char *ref,
 		platform_host(&pull.platform);
 	if (!ret)
 		ret = registry_open(&pull.reference, registry_options, &pull.registry, err);
-	return ret ? ret : run(&pull, graph, ret_loaded, err);
+	return ret ? ret : run(&pull, ret_loaded, err);
 }

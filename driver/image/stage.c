@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "image/fetch.h"
 #include "image/times.h"
+#include "snapshot/seal.h"
 #include "store/content.h"
 
 #define ENTRIES_MAX 10000000ull
@@ -38,6 +39,19 @@ void intake_write_back(struct intake *intake, struct writeback *writeback)
 	intake->writeback = writeback;
 }
 
+int intake_begin(struct intake *intake, struct writeback *writeback, struct snapdrv_error *err)
+{
+	int ret = store_session(&intake->graph->store, err);
+
+	if (ret < 0)
+		return ret;
+	ret = intake->options->flags & SNAPDRV_VERITY ? graph_can_seal(intake->graph, err) : 0;
+	if (ret)
+		return fail_within(err, ret, "fs-verity");
+	intake_write_back(intake, writeback);
+	return 0;
+}
+
 int intake_keeps_blobs(const struct intake *intake)
 {
 	return !(intake->options->flags & SNAPDRV_DISCARD_BLOBS);
@@ -53,6 +67,7 @@ static void drop_writer(struct staged *staged)
 
 void staged_drop(struct intake *intake, struct staged *staged)
 {
+	file_prints_done(&staged->result.prints);
 	drop_writer(staged);
 	draft_drop(intake->graph, &staged->draft);
 	if (staged->has_blob)

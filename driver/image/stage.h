@@ -24,6 +24,13 @@ struct intake {
 void intake_init(struct intake *intake, struct graph *graph,
 		 const struct snapdrv_load_options *options);
 
+/**
+ * intake_begin() - make this handle's session and intake_write_back().
+ *
+ * Return: 0, or a negative errno value; with SNAPDRV_VERITY also where the store cannot have it.
+ */
+int intake_begin(struct intake *intake, struct writeback *writeback, struct snapdrv_error *err);
+
 /** intake_write_back() - keep the disk busy from now on, if what comes in is to be synced. */
 void intake_write_back(struct intake *intake, struct writeback *writeback);
 

@@ -19,6 +19,7 @@ struct unit {
 	int is_taken;	   /* a thread has it, or is through with it */
 	int is_done;	   /* unpacked or read, if it had to be */
 	int is_bound;	   /* its tree is complete */
+	int is_listed;	   /* a thread has its inventory, or it needs none */
 	struct unit *twin; /* another one with the same DiffID, whose tree may do for both */
 	struct tree_record tree;
 	struct staged staged;
@@ -50,6 +51,12 @@ int units_look_up(struct units *units, struct source *source, struct snapdrv_err
 
 /** units_unpack() - bring in what is missing. */
 int units_unpack(struct units *units, struct snapdrv_error *err);
+
+/**
+ * units_seal() - with SNAPDRV_VERITY: seal the trees of all layers by fs-verity, also of those that the store
+ * had before. Comes after units_unpack() and before the sync.
+ */
+int units_seal(struct units *units, struct snapdrv_error *err);
 
 /**
  * units_lost() - whether a tree that was found in the store has been removed since: what failed over it

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "image/fetch.h"
+#include "snapshot/inventory.h"
 #include "store/content.h"
 #include "store/lock.h"
 
@@ -264,10 +265,35 @@ static struct unit *next_unit(struct units *units)
 	return NULL;
 }
 
-static int all_taken(const struct units *units)
+/* A tree that is complete, and of which there is no inventory yet. */
+static struct unit *next_list(struct units *units)
 {
 	for (size_t i = 0; i < units->count; i++) {
-		if (!units->items[i]->is_taken)
+		struct unit *unit = units->items[i];
+
+		if (!unit->is_bound || unit->is_listed)
+			continue;
+		unit->is_listed = 1;
+		if (unit->staged.draft.is_made)
+			return unit;
+	}
+	return NULL;
+}
+
+static int list_unit(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	cleanup_stack struct tree_stack stack = {0};
+	int ret = stack_below(unit, &stack, err);
+
+	return ret ? ret
+		   : draft_list(units->intake->graph, &unit->staged.draft, &stack,
+				&unit->staged.result.prints, err);
+}
+
+static int all_listed(const struct units *units)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		if (!units->items[i]->is_listed)
 			return 0;
 	}
 	return 1;
@@ -284,6 +310,7 @@ static int bring_in(struct units *units, struct unit *unit, struct snapdrv_error
 	if (can_share(units, unit)) {
 		unit->shares_tree = 1;
 		unit->staged.result = unit->twin->staged.result;
+		unit->staged.result.prints = (struct file_prints){0};
 		learn_blob(unit);
 		return 0;
 	}
@@ -300,19 +327,23 @@ static void *work(void *arg)
 	pthread_mutex_lock(&units->lock);
 	/* What was staged before needs binding alone. */
 	bind_ready(units);
-	while (!units->ret && !all_taken(units)) {
-		struct unit *unit = next_unit(units);
+	while (!units->ret && !all_listed(units)) {
+		struct unit *unit = next_unit(units), *list = unit ? NULL : next_list(units);
 		struct snapdrv_error err;
 		int ret;
 
-		if (!unit) {
-			pthread_cond_wait(&units->changed, &units->lock);
+		if (!unit && !list) {
+			if (!all_listed(units))
+				pthread_cond_wait(&units->changed, &units->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&units->lock);
-		ret = bring_in(units, unit, &err);
+		ret = unit ? bring_in(units, unit, &err) : list_unit(units, list, &err);
 		pthread_mutex_lock(&units->lock);
-		unit->is_done = 1;
+		if (unit)
+			unit->is_done = 1;
+		else
+			unit = list;
 		if (ret && !units->ret) {
 			units->ret = unit_fail(unit, ret, &err);
 			units->err = err;
@@ -322,6 +353,8 @@ static void *work(void *arg)
 			fetcher_stop(units->fetcher);
 		pthread_cond_broadcast(&units->changed);
 	}
+	/* Whoever waits may have nothing to wait for any more. */
+	pthread_cond_broadcast(&units->changed);
 	pthread_mutex_unlock(&units->lock);
 	return NULL;
 }
@@ -335,7 +368,7 @@ int units_unpack(struct units *units, struct snapdrv_error *err)
 		struct unit *unit = units->items[i];
 
 		unit->is_taken = unit->is_done = unit->staged.is_unpacked;
-		unit->is_bound = 0;
+		unit->is_bound = unit->is_listed = 0;
 	}
 	ret = run_threads(units->count < THREADS ? (unsigned)units->count : THREADS, work, units,
 			  err);

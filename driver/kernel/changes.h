@@ -18,6 +18,7 @@
  * @name:       its last part in @dir_fd; "." for the root.
  * @dir_fd:     the directory that holds it, or held it, open for reading.
  * @link:       the path of the first of the changes that is another name of the same file, or NULL.
+ * @inode:      its number where contents_walk() knows it, or 0.
  * @is_parent:  a directory that is as it was, but for something below it.
  * @is_opaque:  a directory of which nothing is left that was in it before.
  * @is_covered: deleted from a directory that is opaque.
@@ -28,6 +29,7 @@ struct change {
 	const char *name;
 	int dir_fd;
 	const char *link;
+	uint64_t inode;
 	int is_parent;
 	int is_opaque;
 	int is_covered;

@@ -36,15 +36,14 @@ struct overlay_mount {
  *
  * fsopen(2) with `lowerdir+` a layer at a time (Linux 6.8) takes MOUNT_OVERLAY_MAX of them. Where the
  * kernel lacks that, mount(2): all names have to fit one page of options, so the current directory of a
- * short-lived thread is moved to @base_fd and the names are given relative to it.
+ * short-lived thread is moved to @base_fd and the names are given relative to it. Where they do not fit so
+ * either, a descriptor for each layer is open meanwhile, and its number is the name.
  *
  * Return: 0 with a target, a descriptor of the mount's root without one, or a negative errno value;
- * E2BIG when there are too many layers, and the message says how many this kernel takes.
+ * E2BIG when there are too many layers, and the message says how many this kernel takes; EMFILE where
+ * RLIMIT_NOFILE leaves no room for the descriptors.
  */
 int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct snapdrv_error *err);
-
-/** mount_overlay_limit() - most layers that this kernel mounts, with names such as @name_example. */
-size_t mount_overlay_limit(const char *name_example);
 
 /**
  * mount_is() - whether a directory is the root of a mount.

@@ -6,6 +6,7 @@
  *   thread: unshare(CLONE_FS), fchdir(base)         names are short and relative
  *   new:    in it: fsopen, fsconfig lowerdir+ ..., fsmount, move_mount, mount_setattr
  *   old:    in it: mount(2) with one lowerdir=
+ *   many:   the same, in /proc/thread-self/fd: the numbers of descriptors are names, and 500 of them fit
  *
  * fsconfig(2) cuts values at 256 bytes and mount(2) options at a page: hence the names. lowerdir+ takes
  * a name as it is; upperdir= and workdir= undo backslashes, which our relative names do not hold.
@@ -15,6 +16,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -130,6 +132,23 @@ static int mount_new(const struct job *job, set_layer *set, struct snapdrv_error
 	return job->target_fd < 0 ? steal_fd(&mount_fd) : attach(mount_fd, job->target_fd, err);
 }
 
+/* What upperdir and workdir take of the page. */
+static size_t upper_size(const struct overlay_mount *overlay)
+{
+	return overlay->upper ? sizeof(",upperdir=,workdir=") + strlen(overlay->upper) +
+					strlen(overlay->work)
+			      : 0;
+}
+
+static int fits_page(const struct overlay_mount *overlay)
+{
+	size_t size = sizeof(fixed_options) + sizeof(",lowerdir=") + upper_size(overlay);
+
+	for (size_t i = 0; i < overlay->n_lower; i++)
+		size += strlen(overlay->lower[i]) + 1;
+	return size <= OPTION_PAGE;
+}
+
 /* Our names hold no comma, colon or backslash; this says so before the kernel reads them otherwise. */
 static int join_options(const struct overlay_mount *overlay, char *options,
 			struct snapdrv_error *err)
@@ -142,11 +161,11 @@ static int join_options(const struct overlay_mount *overlay, char *options,
 		if (strpbrk(overlay->lower[i], ",:\\"))
 			return fail(err, SNAPDRV_FAILED, EINVAL, "mount an overlay: unfit name %s",
 				    quote(overlay->lower[i]).text);
-		/* The rest of the page is for upperdir and workdir. */
-		if (used + length + 2 + 64 > OPTION_PAGE)
-			return fail(err, SNAPDRV_FAILED, E2BIG,
-				    "%zu layers: this kernel mounts at most %zu of them at once",
-				    overlay->n_lower, mount_overlay_limit(overlay->lower[0]));
+		if (used + length + 2 + upper_size(overlay) > OPTION_PAGE)
+			return fail(
+				err, SNAPDRV_FAILED, E2BIG,
+				"%zu layers: their names do not fit this kernel's mount options",
+				overlay->n_lower);
 		used += (size_t)sprintf(options + used, "%s%s", i ? ":" : "", overlay->lower[i]);
 	}
 	if (overlay->upper)
@@ -155,37 +174,128 @@ static int join_options(const struct overlay_mount *overlay, char *options,
 	return 0;
 }
 
+/* Directories by the numbers of their descriptors. */
+struct numbered {
+	struct number {
+		char text[12];
+		int fd;
+	} * items;
+	size_t count;
+	const char **lower;
+};
+
+static void numbered_done(struct numbered *numbered)
+{
+	for (size_t i = 0; i < numbered->count; i++)
+		close(numbered->items[i].fd);
+	free(numbered->items);
+	free(numbered->lower);
+}
+
+static const char *add_number(struct numbered *numbered, const char *name,
+			      struct snapdrv_error *err)
+{
+	struct number *number = &numbered->items[numbered->count];
+
+	number->fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (number->fd < 0) {
+		fail_errno(err, "mount an overlay: open %s", name);
+		return NULL;
+	}
+	numbered->count++;
+	snprintf(number->text, sizeof(number->text), "%d", number->fd);
+	return number->text;
+}
+
+/*
+ * Give all directories of an overlay the shortest names that there are, and go to where these are found.
+ * The descriptors belong to this mount namespace: the kernel takes no layer of another one.
+ */
+static int number_names(struct overlay_mount *overlay, struct numbered *numbered,
+			struct snapdrv_error *err)
+{
+	numbered->items = calloc(overlay->n_lower + 2, sizeof(*numbered->items));
+	numbered->lower = calloc(overlay->n_lower, sizeof(*numbered->lower));
+	if (!numbered->items || !numbered->lower)
+		return fail_memory(err);
+	for (size_t i = 0; i < overlay->n_lower; i++) {
+		numbered->lower[i] = add_number(numbered, overlay->lower[i], err);
+		if (!numbered->lower[i])
+			return -EIO;
+	}
+	if (overlay->upper) {
+		overlay->upper = add_number(numbered, overlay->upper, err);
+		overlay->work = overlay->upper ? add_number(numbered, overlay->work, err) : NULL;
+		if (!overlay->work)
+			return -EIO;
+	}
+	overlay->lower = numbered->lower;
+	return chdir("/proc/thread-self/fd")
+		       ? fail_errno(err, "mount an overlay: go to /proc/thread-self/fd")
+		       : 0;
+}
+
+static int mount_with(const struct overlay_mount *overlay, const char *target,
+		      struct snapdrv_error *err)
+{
+	char options[OPTION_PAGE];
+	int ret = join_options(overlay, options, err);
+
+	if (ret || !mount("snapdrv", target, "overlay", overlay->upper ? 0 : MS_RDONLY, options))
+		return ret;
+	if (overlay->shift && errno == EINVAL)
+		return fail(
+			err, SNAPDRV_FAILED, EOPNOTSUPP,
+			"shift owners: this kernel has no idmapped overlay layers (Linux 5.19)");
+	return fail_errno(err, "mount an overlay of %zu layers", overlay->n_lower);
+}
+
+/* By its name: a descriptor's number leads to what the mount covers. */
+static int open_mounted(const struct overlay_mount *overlay, int base_fd, struct snapdrv_error *err)
+{
+	const char *name = overlay->lower[0];
+	/* A mount of this thread's namespace cannot be attached in another one, a clone of it can. */
+	int fd = overlay->shift ? open_tree(base_fd, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+				: openat(base_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(err, "open an overlay") : fd;
+}
+
 /*
  * Without a target: in a mount namespace that is this thread's alone, over the topmost layer, so that
  * nobody else sees it. The descriptor keeps the mount when the namespace ends with the thread.
  */
-static int mount_old_detached(const struct job *job, const char *options, struct snapdrv_error *err)
+static int mount_old_detached(const struct job *job, struct snapdrv_error *err)
 {
-	const char *target = job->overlay->lower[0];
-	int fd;
+	__attribute__((cleanup(numbered_done))) struct numbered numbered = {0};
+	struct overlay_mount overlay = *job->overlay;
+	cleanup_fd int base_fd = -1;
+	int ret;
 
 	/* The current directory comes along into the namespace; the descriptor's mount stays outside. */
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return fail_errno(err, "mount an overlay: mount namespace");
-	if (mount("snapdrv", target, "overlay", job->overlay->upper ? 0 : MS_RDONLY, options))
-		return fail_errno(err, "mount an overlay of %zu layers", job->overlay->n_lower);
-	fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? fail_errno(err, "open an overlay") : fd;
+	base_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (base_fd < 0)
+		return fail_errno(err, "mount an overlay: open a directory");
+	ret = fits_page(&overlay) ? 0 : number_names(&overlay, &numbered, err);
+	if (!ret)
+		ret = mount_with(&overlay, overlay.lower[0], err);
+	return ret ? ret : open_mounted(job->overlay, base_fd, err);
 }
 
 static int mount_old(const struct job *job, struct snapdrv_error *err)
 {
-	char options[OPTION_PAGE], target[64];
-	int ret = join_options(job->overlay, options, err);
+	__attribute__((cleanup(numbered_done))) struct numbered numbered = {0};
+	struct overlay_mount overlay = *job->overlay;
+	char target[64];
+	int ret;
 
-	if (ret)
-		return ret;
 	if (job->target_fd < 0)
-		return mount_old_detached(job, options, err);
+		return mount_old_detached(job, err);
 	snprintf(target, sizeof(target), "/proc/self/fd/%d", job->target_fd);
-	if (mount("snapdrv", target, "overlay", job->overlay->upper ? 0 : MS_RDONLY, options))
-		return fail_errno(err, "mount an overlay of %zu layers", job->overlay->n_lower);
-	return 0;
+	ret = fits_page(&overlay) ? 0 : number_names(&overlay, &numbered, err);
+	return ret ? ret : mount_with(&overlay, target, err);
 }
 
 /*
@@ -227,11 +337,7 @@ static void *run(void *arg)
 	if (job->ret)
 		return NULL;
 	job->ret = mount_new(job, set_by_name, &job->err);
-	if (job->ret == 1 && job->overlay->shift)
-		job->ret = fail(
-			&job->err, SNAPDRV_FAILED, EOPNOTSUPP,
-			"shift owners: this kernel has no idmapped overlay layers with lowerdir+");
-	else if (job->ret == 1)
+	if (job->ret == 1)
 		job->ret = mount_old(job, &job->err);
 	return NULL;
 }
@@ -263,22 +369,4 @@ int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct sna
 		return job.ret;
 	shifted_fd = job.ret;
 	return attach(shifted_fd, target_fd, err);
-}
-
-static int has_lowerdir_plus(void)
-{
-	cleanup_fd int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
-
-	return fs_fd >= 0 && !is_legacy(fs_fd) && !set_string(fs_fd, "lowerdir+", "/");
-}
-
-size_t mount_overlay_limit(const char *name_example)
-{
-	size_t limit;
-
-	if (has_lowerdir_plus())
-		return MOUNT_OVERLAY_MAX;
-	limit = (OPTION_PAGE - sizeof(fixed_options) - sizeof(",lowerdir=") - 64) /
-		(strlen(name_example) + 1);
-	return limit < MOUNT_OVERLAY_MAX ? limit : MOUNT_OVERLAY_MAX;
 }

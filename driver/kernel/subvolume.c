@@ -53,6 +53,15 @@ int subvolume_freeze(int fd, struct snapdrv_error *err)
 	return 0;
 }
 
+int subvolume_is_frozen(int fd, struct snapdrv_error *err)
+{
+	bool is_frozen;
+
+	if (btrfs_util_get_subvolume_read_only_fd(fd, &is_frozen))
+		return fail_errno(err, "look whether a subvolume is read-only");
+	return is_frozen;
+}
+
 /* Paths of nested subvolumes, relative to `fd`; each stands before those that are nested in it. */
 static int list_nested(int fd, struct strings *list, struct snapdrv_error *err)
 {

@@ -25,6 +25,9 @@ int subvolume_snapshot(int source_fd, int dir_fd, const char *name, int read_onl
 /** subvolume_freeze() - make a subvolume read-only; twice is no error. @fd: its root, open. */
 int subvolume_freeze(int fd, struct snapdrv_error *err);
 
+/** subvolume_is_frozen() - whether a subvolume is read-only. Return: 1, 0, or a negative errno value. */
+int subvolume_is_frozen(int fd, struct snapdrv_error *err);
+
 /** subvolume_thaw() - make a subvolume writable, if it is not. @fd: its root. Return: 0, else failed. */
 int subvolume_thaw(int fd);
 

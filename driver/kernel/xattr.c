@@ -196,8 +196,13 @@ static int read_item(const char *path, const char *name, struct xattr_items *ite
 	return 0;
 }
 
-int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
-	       struct snapdrv_error *err)
+static int is_kept(const char *name)
+{
+	return strcmp(name, "security.selinux") != 0;
+}
+
+static int read_items(int dir_fd, const char *name, int (*counts)(const char *attribute),
+		      struct xattr_items *ret_items, struct snapdrv_error *err)
 {
 	/* There is no listxattrat(2) before Linux 6.13. */
 	cleanup_free char *path = text_format(err, "/proc/self/fd/%d/%s", dir_fd, name);
@@ -216,7 +221,7 @@ int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
 	if (size < 0 && errno != EOPNOTSUPP)
 		return fail_errno(err, "list xattrs");
 	for (const char *at = list; size > 0 && at < list + size; at += strlen(at) + 1) {
-		int ret = is_copied(at) ? read_item(path, at, &items, err) : 0;
+		int ret = counts(at) ? read_item(path, at, &items, err) : 0;
 
 		if (ret)
 			return ret;
@@ -226,6 +231,18 @@ int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
 	*ret_items = items;
 	items = (struct xattr_items){0};
 	return 0;
+}
+
+int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
+	       struct snapdrv_error *err)
+{
+	return read_items(dir_fd, name, is_copied, ret_items, err);
+}
+
+int xattr_read_all(int dir_fd, const char *name, struct xattr_items *ret_items,
+		   struct snapdrv_error *err)
+{
+	return read_items(dir_fd, name, is_kept, ret_items, err);
 }
 
 int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value)

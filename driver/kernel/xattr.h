@@ -67,6 +67,10 @@ struct xattr_items {
 int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
 	       struct snapdrv_error *err);
 
+/** xattr_read_all() - the same with overlay's own attributes among them; only security.selinux is not. */
+int xattr_read_all(int dir_fd, const char *name, struct xattr_items *ret_items,
+		   struct snapdrv_error *err);
+
 /** xattr_has() - whether a name has an attribute, of overlay's own too, of this value (any if NULL). */
 int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value);
 

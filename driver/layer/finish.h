@@ -13,6 +13,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "kernel/inventory.h"
 #include "layer/ring.h"
 #include "snapdrv.h"
 
@@ -53,11 +54,12 @@ int finisher_new(struct ring *ring, int reader, struct finisher **ret_finisher,
  * @dir_fd: the directory; may be closed after the call.
  * @name:   what stands under it by then is removed. It must be no directory that the caller knows of,
  *          and not be pending.
+ * @size:   that it is to have at its end.
  * @path:   names the file in an error. Borrowed, like @name, during the call.
  * @ret_file: for finisher_close() or finisher_drop().
  */
 int finisher_create(struct finisher *finisher, const void *dir, int dir_fd, const char *name,
-		    mode_t mode, const char *path, struct finish_file **ret_file,
+		    mode_t mode, uint64_t size, const char *path, struct finish_file **ret_file,
 		    struct snapdrv_error *err);
 
 /** finisher_adopt() - a file that is open already. @fd: taken over. */
@@ -90,6 +92,18 @@ void finisher_pass(struct finisher *finisher);
 
 /** finisher_wait() - until all jobs are done. Return: 0, or the first failure, which names its entry. */
 int finisher_wait(struct finisher *finisher, struct snapdrv_error *err);
+
+/**
+ * finisher_replaced() - what stands under a name is about to be removed: its inode's number may be another one's later,
+ * and what is known of it is forgotten.
+ */
+void finisher_replaced(struct finisher *finisher, int dir_fd, const char *name);
+
+/** finisher_linked() - a file has got one more name. */
+void finisher_linked(struct finisher *finisher, int dir_fd, const char *name);
+
+/** finisher_prints() - after finisher_wait(): what is known of the files, for file_prints_done(). */
+void finisher_prints(struct finisher *finisher, struct file_prints *ret_prints);
 
 /** finisher_free() - end the threads. Takes NULL. */
 void finisher_free(struct finisher *finisher);

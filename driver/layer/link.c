@@ -140,6 +140,7 @@ int tree_write_link(struct tree_sink *sink, const char *path, const char *target
 			errno == EPERM ? "is a directory" : "the entry itself replaces");
 	if (ret)
 		return fail_errno(err, "link it");
+	finisher_linked(writer->finisher, fd, name);
 	if (writer->carries_out)
 		return carry_give(writer, dir, name, err);
 	return remember_if_pending(writer, dir, fd, name, err);

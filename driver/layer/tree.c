@@ -51,6 +51,7 @@ int tree_clear_name(struct tree_writer *writer, struct node *dir, int fd, const 
 		return ret;
 	if (child)
 		node_forget(&writer->nodes, child);
+	finisher_replaced(writer->finisher, fd, name);
 	link_lose(writer, dir, name);
 	/* It may have been a symlink on the way of the recent name. */
 	writer->recent = NULL;
@@ -218,8 +219,8 @@ static int make_file(struct tree_writer *writer, struct node *dir, const char *n
 		return fd;
 	if (!attributes->n_xattrs && !writer->n_links &&
 	    !node_find(&writer->nodes, dir, name, strlen(name)))
-		return finisher_create(writer->finisher, dir, fd, name, mode, path, &writer->out,
-				       err);
+		return finisher_create(writer->finisher, dir, fd, name, mode, attributes->size,
+				       path, &writer->out, err);
 	fd = open_file(writer, dir, fd, name, mode, err);
 	return fd < 0 ? fd : finisher_adopt(writer->finisher, fd, path, &writer->out, err);
 }

@@ -348,12 +348,15 @@ int layer_unpack(const struct unpack_request *request, struct unpack_result *ret
 				err);
 	if (!ret)
 		ret = run(&line, &writer, &count, err);
+	if (!ret) {
+		*ret_result = finish(&line);
+		finisher_prints(line.finisher, &ret_result->prints);
+	}
 	finisher_free(line.finisher);
 	ring_done(&line.blob_ring);
 	ring_done(&line.ring);
 	if (ret)
 		return ret;
-	*ret_result = finish(&line);
 	ret_result->entries = count.entries;
 	ret_result->bytes = count.bytes;
 	ret_result->writer = steal_ptr(&writer);

@@ -52,6 +52,7 @@ struct unpack_result {
 	uint64_t size;	    /* of the plain stream */
 	uint64_t entries;
 	uint64_t bytes;		    /* of regular files */
+	struct file_prints prints;  /* of most of the files, by inode; for file_prints_done() */
 	struct tree_writer *writer; /* ended, not bound; for tree_writer_free() */
 };
 

@@ -273,7 +273,9 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 			return -ENOMEM;
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		ret = is_known(graph, search, path, entry->d_name, err);
+		ret = text_ends(entry->d_name, TREE_DAMAGED)
+			      ? graph_is_in_use(graph, err)
+			      : is_known(graph, search, path, entry->d_name, err);
 		if (!ret && session_fd < 0)
 			ret = strays_add(strays, search->dir_fd, path, err);
 		else if (!ret)

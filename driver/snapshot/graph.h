@@ -160,6 +160,22 @@ struct tree_record {
 int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 		  struct tree_record *record, struct snapdrv_error *err);
 
+/**
+ * tree_replace() - put a draft in the place of a published tree that is damaged or missing; its row stays as it is.
+ * @draft: complete, frozen and on disk. Afterwards it is the tree that was there, to be dropped, if one was.
+ * @is_in_use: somebody may have the old one mounted: it is kept as layers/ID.damaged until nothing is.
+ *
+ * Who mounts the tree from now on has the new one. The name is on disk when this returns.
+ */
+int tree_replace(struct graph *graph, const struct tree_record *record, struct draft *draft,
+		 int is_in_use, struct snapdrv_error *err);
+
+/** TREE_DAMAGED - what the name of a tree that was replaced ends with. */
+#define TREE_DAMAGED ".damaged"
+
+/** graph_is_in_use() - whether a container is mounted, or a runtime may have something mounted. 1, 0, or negative. */
+int graph_is_in_use(struct graph *graph, struct snapdrv_error *err);
+
 /** tree_find() - a tree by its key. Return: 1 found, 0 not, or a negative errno value. */
 int tree_find(struct graph *graph, const char *key, struct tree_record *ret_record,
 	      struct snapdrv_error *err);

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/probe.h"
+#include "snapshot/seal.h"
 
 static int count(struct graph *graph, const char *sql, size_t *ret_count, struct snapdrv_error *err)
 {
@@ -62,6 +63,15 @@ static int ask_all(struct graph *graph, struct snapdrv_info *info, struct snapdr
 	return ret;
 }
 
+static int ask_verity(struct graph *graph, struct snapdrv_info *info, struct snapdrv_error *err)
+{
+	struct snapdrv_error answer;
+
+	info->verity = !graph_can_seal(graph, &answer);
+	info->verity_answer = text_dup(info->verity ? "works here" : answer.message, err);
+	return info->verity_answer ? 0 : -ENOMEM;
+}
+
 static int fill(struct graph *graph, struct snapdrv_info *info, struct snapdrv_error *err)
 {
 	struct utsname system;
@@ -82,7 +92,9 @@ static int fill(struct graph *graph, struct snapdrv_info *info, struct snapdrv_e
 	if (!ret)
 		ret = count(graph, "SELECT count(*) FROM tree WHERE key IS NOT NULL",
 			    &info->n_layers, err);
-	return ret ? ret : ask_all(graph, info, err);
+	if (!ret)
+		ret = ask_all(graph, info, err);
+	return ret ? ret : ask_verity(graph, info, err);
 }
 
 int graph_info(struct graph *graph, struct snapdrv_info *ret_info, struct snapdrv_error *err)
@@ -109,5 +121,6 @@ void graph_info_done(struct snapdrv_info *info)
 	free(info->driver);
 	free(info->filesystem);
 	free(info->kernel);
+	free(info->verity_answer);
 	*info = (struct snapdrv_info){0};
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +69,32 @@ int rootfs_is_mounted(struct graph *graph, const char *name)
 	cleanup_fd int dir_fd = open_container(graph, name);
 
 	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
+}
+
+int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *snapshot,
+		 struct snapdrv_error *err)
+{
+	const struct tree_record record = {.id = snapshot->tree, .is_active = snapshot->is_active};
+	cleanup_free char *options = rootfs_mount_options(graph, name);
+	cleanup_free char *upper = text_format(err, "/active/%lld/fs", (long long)snapshot->tree);
+	cleanup_fd int container_fd = open_container(graph, name), rootfs_fd = -1, tree_fd = -1;
+	struct stat shown, own;
+
+	if (!upper)
+		return -ENOMEM;
+	/* An overlay has its upper directory in its options; a read-only one has none. */
+	if (options && strstr(options, "upperdir="))
+		return strstr(options, upper) != NULL;
+	if (snapshot->kind == TREE_VIEW)
+		return 1;
+	rootfs_fd = open_rootfs(container_fd);
+	tree_fd = graph->backend.ops->open(&graph->backend, graph->store.layers_fd,
+					   tree_ref_of(&record).path, err);
+	if (tree_fd < 0)
+		return tree_fd;
+	if (rootfs_fd < 0 || fstat(rootfs_fd, &shown) || fstat(tree_fd, &own))
+		return fail_errno(err, "look at containers/%s/rootfs", name);
+	return shown.st_dev == own.st_dev && shown.st_ino == own.st_ino;
 }
 
 char *rootfs_mount_options(struct graph *graph, const char *name)

@@ -17,6 +17,10 @@ int rootfs_remove(struct graph *graph, const char *name, struct snapdrv_error *e
 /** rootfs_is_mounted() - whether a container's tree is mounted. */
 int rootfs_is_mounted(struct graph *graph, const char *name);
 
+/** rootfs_shows() - whether what is mounted for a container is its own tree. Return: 1, 0, or negative. */
+int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *snapshot,
+		 struct snapdrv_error *err);
+
 /** rootfs_mount_options() - as mount_options() of a container's tree, for free(3), or NULL. */
 char *rootfs_mount_options(struct graph *graph, const char *name);
 

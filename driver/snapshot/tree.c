@@ -9,8 +9,10 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/file.h"
 #include "kernel/mount.h"
 #include "snapshot/graph.h"
+#include "snapshot/rootfs.h"
 
 void stack_done(struct tree_stack *stack)
 {
@@ -130,6 +132,61 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 	/* The database's fdatasync(2) of a WAL that does not grow takes no directory along. */
 	return store_move(store, draft->name.text, key ? store->layers_fd : store->active_fd, name,
 			  !key && graph->backend.ops->active_safety != SAFE_SYNCED, err);
+}
+
+/* The name of the tree is never without a tree; one that was missing has none to exchange. */
+static int exchange(struct graph *graph, const char *name, struct draft *draft,
+		    struct snapdrv_error *err)
+{
+	struct store *store = &graph->store;
+
+	if (!renameat2(store->session_fd, draft->name.text, store->layers_fd, name,
+		       RENAME_EXCHANGE))
+		return 0;
+	if (errno == ENOENT && !renameat2(store->session_fd, draft->name.text, store->layers_fd,
+					  name, RENAME_NOREPLACE)) {
+		draft_forget(draft);
+		return 0;
+	}
+	return fail_errno(err, "put a tree in the place of tree %s", name);
+}
+
+int tree_replace(struct graph *graph, const struct tree_record *record, struct draft *draft,
+		 int is_in_use, struct snapdrv_error *err)
+{
+	struct store *store = &graph->store;
+	char damaged[40];
+	int ret = exchange(graph, tree_ref_of(record).path, draft, err);
+
+	if (ret)
+		return ret;
+	if (draft->is_made && is_in_use) {
+		snprintf(damaged, sizeof(damaged), "%lld" TREE_DAMAGED, (long long)record->id);
+		/* One that is there already is in use for longer: this one goes with the session. */
+		if (!renameat2(store->session_fd, draft->name.text, store->layers_fd, damaged,
+			       RENAME_NOREPLACE))
+			draft_forget(draft);
+	}
+	return file_sync_dir(store->layers_fd, err);
+}
+
+int graph_is_in_use(struct graph *graph, struct snapdrv_error *err)
+{
+	cleanup_query struct query *query = NULL;
+	int64_t one;
+	int found =
+		db_get_int(graph->store.db, &one, err, "SELECT 1 FROM runtime_name LIMIT 1", "");
+
+	if (found)
+		return found;
+	query = db_query(graph->store.db, err, "SELECT name FROM live_container", "");
+	if (!query)
+		return -EIO;
+	while ((found = query_next(query, err)) == 1) {
+		if (rootfs_is_mounted(graph, query_text(query, 0)))
+			return 1;
+	}
+	return found;
 }
 
 static int read_record(struct query *query, struct tree_record *ret_record,

@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "kernel/file.h"
 
+#define VERIFY_BUFFER (1u << 18)
+
 int content_has(struct store *store, const struct digest *digest, struct snapdrv_error *err)
 {
 	struct digest_text text = digest_format(digest);
@@ -27,6 +29,51 @@ int content_open(struct store *store, const struct digest *digest, struct snapdr
 	int fd = openat(store->content_fd, digest_hex(&text), O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? fail_errno(err, "blob %s", text.text) : fd;
+}
+
+int content_size(struct store *store, const struct digest *digest, uint64_t *ret_size,
+		 struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	struct stat st;
+
+	if (fstatat(store->content_fd, digest_hex(&text), &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : fail_errno(err, "stat blob %s", text.text);
+	*ret_size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	return 1;
+}
+
+int content_verify(struct store *store, const struct digest *digest, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = content_open(store, digest, err);
+	cleanup_free char *buffer = malloc(VERIFY_BUFFER);
+	struct hasher *hasher = fd < 0 || !buffer ? NULL : hasher_new(err);
+	struct digest found;
+	ssize_t got = 0;
+
+	if (fd < 0)
+		return fd;
+	if (!hasher)
+		return buffer ? -ENOMEM : fail_memory(err);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	while ((got = file_read_some(fd, buffer, VERIFY_BUFFER, "a blob", err)) > 0)
+		hasher_update(hasher, buffer, (size_t)got);
+	found = hasher_final(hasher);
+	hasher_free(hasher);
+	return got < 0 ? (int)got : digest_equal(&found, digest);
+}
+
+int content_replace(struct store *store, const char *name, const struct digest *digest,
+		    struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	cleanup_fd int fd = openat(store->session_fd, name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd))
+		return fail_errno(err, "sync blob %s", text.text);
+	if (renameat(store->session_fd, name, store->content_fd, digest_hex(&text)))
+		return fail_errno(err, "replace blob %s", text.text);
+	return file_sync_dir(store->content_fd, err);
 }
 
 int content_publish(struct store *store, const char *name, const struct digest *digest,

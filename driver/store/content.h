@@ -12,6 +12,27 @@ int content_has(struct store *store, const struct digest *digest, struct snapdrv
 int content_open(struct store *store, const struct digest *digest, struct snapdrv_error *err);
 
 /**
+ * content_size() - how long a blob's file is. Return: 1, 0 there is no file, or a negative errno value.
+ */
+int content_size(struct store *store, const struct digest *digest, uint64_t *ret_size,
+		 struct snapdrv_error *err);
+
+/**
+ * content_verify() - read a blob, from the disk as far as the kernel goes along, and compare its digest.
+ * Return: 1 it is right, 0 it is not, or a negative errno value: it cannot be read.
+ */
+int content_verify(struct store *store, const struct digest *digest, struct snapdrv_error *err);
+
+/**
+ * content_replace() - put a file of this session in the place of a blob whose file is damaged or missing.
+ * @name: complete, and verified. It is on disk when this returns.
+ *
+ * Return: 0, or a negative errno value; what was there stays then.
+ */
+int content_replace(struct store *store, const char *name, const struct digest *digest,
+		    struct snapdrv_error *err);
+
+/**
  * content_publish() - within store_begin(): make a file of this session a blob.
  * @name: the file in the session's directory; complete and, unless the user said otherwise, on disk.
  *        It is moved; left alone when the blob is there already.

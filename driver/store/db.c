@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "store/schema.h"
 
 #define BUSY_TIMEOUT_MS 60000 /* only WAL recovery waits here: writers queue up at store_begin() */
@@ -357,6 +358,36 @@ int db_get_int(struct db *db, int64_t *ret_value, struct snapdrv_error *err, con
 	if (found == 1)
 		*ret_value = query_int(query, 0);
 	return found;
+}
+
+int db_check(struct db *db, int is_deep, char **ret_problem, struct snapdrv_error *err)
+{
+	cleanup_query struct query *pages = NULL, *rows = NULL;
+	const char *problem = NULL;
+	int ret;
+
+	pages = is_deep ? db_query(db, err, "PRAGMA integrity_check(1)", "")
+			: db_query(db, err, "PRAGMA quick_check(1)", "");
+	ret = pages ? query_next(pages, err) : -EIO;
+	if (ret < 0)
+		return ret;
+	if (ret && strcmp(query_text(pages, 0), "ok") != 0)
+		problem = query_text(pages, 0);
+	if (!problem) {
+		rows = db_query(db, err, "PRAGMA foreign_key_check", "");
+		ret = rows ? query_next(rows, err) : -EIO;
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			return 1;
+	}
+	*ret_problem = problem ? text_dup(problem, err)
+			       : text_format(err,
+					     "row %lld of table %s refers to one of table %s "
+					     "that is not there",
+					     (long long)query_int(rows, 1), query_text(rows, 0),
+					     query_text(rows, 2));
+	return *ret_problem ? 0 : -ENOMEM;
 }
 
 int db_begin(struct db *db, int is_lazy, struct snapdrv_error *err)

@@ -73,6 +73,15 @@ int db_get_int(struct db *db, int64_t *ret_value, struct snapdrv_error *err, con
 	       const char *types, ...);
 
 /**
+ * db_check() - whether the database holds together: its pages, and that what rows refer to is there.
+ * @is_deep: indices against tables too.
+ * @ret_problem: what is wrong first, for free(3).
+ *
+ * Return: 1 all is well, 0 and *ret_problem, or a negative errno value.
+ */
+int db_check(struct db *db, int is_deep, char **ret_problem, struct snapdrv_error *err);
+
+/**
  * db_begin(), db_commit(), db_rollback() - for store_begin() and its like.
  * @is_lazy: db_commit() does not wait for the disk. The change is on disk with the next one that waits,
  *           or with an fdatasync(2) of the WAL. After a power cut before that it was never made.

@@ -120,6 +120,14 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	"PRAGMA user_version = 3;",
 
 	/*
+	 * image.origin: the repository that it was pulled from last, https://docker.io/library/nginx; http:// where
+	 * that was asked for. NULL: it came in another way. What is damaged is asked for there.
+	 */
+	"ALTER TABLE image ADD COLUMN origin TEXT;"
+
+	"PRAGMA user_version = 4;",
+
+	/*
 	 * What a step of a build came to. key: of its parent's ChainID, the instruction and what it takes in.
 	 * snapshot: the stack with it; NULL for one without layers. diff_id: of the layer that it added,
 	 * whose blob is that tar, of size bytes; NULL when it changed nothing.
@@ -137,5 +145,5 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	"CREATE TABLE build_cache(name TEXT PRIMARY KEY, id TEXT NOT NULL, bytes INTEGER NOT NULL,"
 	" used_ns INTEGER NOT NULL) WITHOUT ROWID;"
 
-	"PRAGMA user_version = 4;",
+	"PRAGMA user_version = 5;",
 };

@@ -59,6 +59,29 @@ case_ "the same trees where overlay has the old interface (before Linux 6.5): mo
 	same_without fsconfig EOPNOTSUPP:when=1
 case_ "the same trees without mount_setattr (before Linux 5.12)" same_without mount_setattr ENOSYS
 
+shifted_without() {
+	everything image
+	expect_exit 0 snap load image
+	expect_exit 0 snap_without "$@" create --name c --userns 100000:200000:65536 all:1
+	same "100007:200000 100000:200000" "$(echo $(stat -c %u:%g "$OUT/usr/lib" "$OUT/hard"))"
+	echo mine >>"$OUT/hard"
+	chown 100005:200006 "$OUT/hard"
+	expect_exit 0 snap umount c
+	expect_exit 0 snap mount c
+	same amine "$(cat "$OUT/hard")"
+	same 100005:200006 "$(stat -c %u:%g "$OUT/hard")"
+	expect_exit 0 snap umount c
+	expect_exit 0 snap_without "$@" mount c
+	same 100005:200006 "$(stat -c %u:%g "$OUT/hard")"
+	expect_exit 0 snap_without "$@" create --read-only --userns 300000:300000:65536 all:1
+	same "300007:300000" "$(stat -c %u:%g "$OUT/usr/lib")"
+	if touch "$OUT/new" 2>/dev/null; then fail_ "a read-only rootfs was written"; fi
+	grep -q INJECTED .trace || fail_ "$1 was never called"
+}
+case_ "create --userns without lowerdir+ (before Linux 6.8): mount(2) in a namespace of its own" \
+	shifted_without fsconfig EINVAL:when=1..2
+case_ "create --userns where overlay has the old interface (before Linux 6.5)" shifted_without fsconfig EOPNOTSUPP:when=1
+
 many() {
 	layout image <<-'END'
 		layers = [Layer([directory("d"), file("d/last", str(n)), file(f"d/{n}", str(n))], "none") for n in range(400)]
@@ -73,19 +96,43 @@ option_page() {
 	same 401 "$(ls "$OUT/d" | wc -l)"
 	expect_exit 0 snap rm --all
 	expect_exit 0 snap rmi many:1
-	# Names of layers grow with their number: in a store of many years the page holds fewer of them.
+	# Names of layers grow with their number: in a store of many years the page does not hold them.
 	"$PYTHON" -c 'import sqlite3, sys
 db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE sqlite_sequence SET seq = 1000000000 WHERE name = ?", ("tree",)); db.commit()' "$ROOT/snapdrv.db"
 	expect_exit 0 snap load image
 	expect_exit 0 snap create --name new many:1
 	same 399 "$(cat "$OUT/d/last")"
 	expect_exit 0 snap umount new
-	expect_exit 1 snap_without fsopen ENOSYS create --name old many:1
-	one_line_error layers "at most 2"
-	[ ! -e "$ROOT/containers/old" ]
+	expect_exit 0 snap_without fsopen ENOSYS mount new
+	grep -q 'lowerdir=[0-9:]*,' /proc/self/mountinfo || fail_ "$(grep overlay /proc/self/mountinfo)"
+	same 399 "$(cat "$OUT/d/last")"
+	same 401 "$(ls "$OUT/d" | wc -l)"
+	echo written >"$OUT/d/last"
+	expect_exit 0 snap umount new
 	expect_exit 0 snap mount new
+	same written "$(cat "$OUT/d/last")"
+	expect_exit 0 snap_without fsopen ENOSYS create --read-only --name old many:1
+	same 399 "$(cat "$OUT/d/last")"
+	expect_exit 1 prlimit --nofile=300 strace -f -qq -A -o .trace -e trace=fsopen -e inject=fsopen:error=ENOSYS \
+		"$SNAPDRV" --root "$ROOT" create --name few many:1
+	one_line_error "open files"
+	[ ! -e "$ROOT/containers/few" ]
 }
-case_ "mount(2) takes as many layers as fit its page of options; more are an error that says how many" option_page
+case_ "mount(2) takes layers whose names are too long for its page of options by the numbers of descriptors" option_page
+
+# While an image comes in its layers have long names, in staging/.
+new_layers() {
+	layout image <<-'END'
+		layers = [[directory(f"d{n}"), file(f"d{n}/x", str(n))] for n in range(299)]
+		layers.append([file("d0/y", "a parent that only the lowest layer has")])
+		Layout(Image([Layer(one, "none") for one in layers], names="many:1")).write_dir("image")
+	END
+	expect_exit 0 snap_without fsopen ENOSYS load image
+	expect_exit 0 snap create many:1
+	same 299 "$(ls "$OUT" | wc -l)"
+	same "0 a parent that only the lowest layer has" "$(echo "$(cat "$OUT/d0/x") $(cat "$OUT/d0/y")")"
+}
+case_ "mount(2): an image of 300 layers comes in at once, the last one over all others" new_layers
 
 on_disk_first() {
 	everything image

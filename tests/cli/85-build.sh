@@ -53,7 +53,10 @@ says() {
 clean() {
 	same "" "$(ls "$ROOT/staging")"
 	same "" "$(mounts_under "$ROOT" | grep -v "/containers/[^/]*/rootfs$" || :)"
-	same "" "$(find /sys/fs/cgroup -maxdepth 2 -name 'snapdrv-*' 2>/dev/null)"
+	# Those of others on this machine go when they are through.
+	for group in $(find /sys/fs/cgroup -maxdepth 2 -name 'snapdrv-*' 2>/dev/null); do
+		wait_for 60 [ ! -e "$group" ]
+	done
 }
 
 # ---- what comes of it -------------------------------------------------------------------------
@@ -466,6 +469,12 @@ gone() {
 	! running "$1"
 }
 
+# checked: `check` finds nothing wrong, and nothing that is left over.
+checked() {
+	expect_exit 0 snap --json check --deep
+	holds 'd["check"]["findings"] == [] and d["check"]["damaged"] == 0 and d["check"]["layers"] > 0'
+}
+
 killed() {
 	local number=$((90000 + RANDOM)) pid
 	begin
@@ -485,6 +494,7 @@ killed() {
 	clean
 	expect_exit 0 snap --json gc -n
 	holds '[r["count"] for r in d["gc"]["freed"] if r["type"] == "strays"] == [0]'
+	checked
 	sed -i '$d' context/Dockerfile
 	build
 	same 1 "$(steps CACHED done)"
@@ -516,7 +526,9 @@ case_ "^C ends a build at once, and leaves nothing" interrupted
 
 refusals() {
 	begin
-	expect_exit 0 snap images
+	# The lock of builds is there from the first one on.
+	dockerfile <<<$'FROM localhost/base:1\n'
+	build
 	dockerfile <<<$'FROM localhost/base:1\nRUN touch /never\nCPOY a b\n'
 	WORDS=("Dockerfile:3")
 	refused 5 snap build -q context

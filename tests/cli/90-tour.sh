@@ -28,6 +28,7 @@ VARIES = [
     (r"\b(Less than a second|1 second|About a minute|About an hour|"
      r"\d+ (seconds|minutes|hours|days|weeks|months|years)) ago\b", "AGE"),
     (r"\b\d+(\.\d+)?(e\+\d+)?(B|kB|MB|GB)\b", "SIZE"),
+    (r"\b(DONE|CACHED) \d+\.\ds", r"\1 DURATION"),
     (r'("[Ss]ize": )\d+', r"\1SIZE"),
     (r"\b(amd64|arm64)\b", "MACHINE"),
     (r"(?<=\S)  +", "  "),  # columns are as wide as their longest value
@@ -138,7 +139,7 @@ run_steps() {
 		printf 'runc() { command runc --root %q "$@"; }\n' "$CASE/runc"
 		cat steps/script
 	} >all
-	TMPDIR=$CASE/tmp timeout 60 bash all
+	TMPDIR=$CASE/tmp timeout 240 bash all
 	tour_py compare "$1" "$CASE/steps"
 }
 

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making damaged or missing layers again from their blobs, image by image:
+ *
+ *   plan     the image as a load would have it; what is in order counts as there
+ *   unpack   as a load does: bound to the layers below, listed, frozen
+ *   replace  one sync for all, then each tree takes the place of the damaged one
+ *   heal     where containers share the data of the layers below, what they have of the damage
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "image/container.h"
+#include "image/detail.h"
+#include "image/repair.h"
+#include "image/units.h"
+#include "snapshot/heal.h"
+#include "snapshot/inventory.h"
+#include "store/content.h"
+#include "store/lock.h"
+
+#define cleanup_plans __attribute__((cleanup(plans_done)))
+#define cleanup_units __attribute__((cleanup(units_done)))
+
+static int is_repaired(const struct check *check, const struct damage *damage)
+{
+	return check->found.findings[damage->finding].is_repaired;
+}
+
+static struct damage *unrepaired(struct check *check, int64_t tree)
+{
+	struct damage *damage = check_damaged_tree(check, tree);
+
+	return damage && !is_repaired(check, damage) ? damage : NULL;
+}
+
+/* What stands on a damaged tree, and shares its data, is damaged too. */
+static int spread(struct check *check, struct snapdrv_error *err)
+{
+	for (size_t i = 0; i < check->n_damages; i++) {
+		cleanup_query struct query *query = NULL;
+		int ret;
+
+		if (check->damages[i].is_blob)
+			continue;
+		query = db_query(
+			check->graph->store.db, err,
+			"SELECT tree.id, " CHECK_LAYER_NAME
+			" FROM snapshot JOIN tree ON tree.id = snapshot.tree WHERE kind = 'c'"
+			" AND parent IN (SELECT id FROM snapshot WHERE tree = ?)",
+			"i", check->damages[i].tree);
+		ret = query ? 0 : -EIO;
+		while (!ret && (ret = query_next(query, err)) == 1)
+			ret = check_damage_tree(check, query_int(query, 0), query_text(query, 1), 0,
+						NULL, err, "the layer below it is damaged");
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* ---- one that is only not read-only any more ---------------------------------------------- */
+
+static void note_difference(void *arg, const char *path, const char *what)
+{
+	(void)path, (void)what;
+	++*(size_t *)arg;
+}
+
+/* 1 its files are as they were, and it is read-only again; 0 it has to be made again; or negative. */
+static int freeze_again(struct check *check, const struct damage *damage, struct snapdrv_error *err)
+{
+	struct graph *graph = check->graph;
+	cleanup_stack struct tree_stack parents = {0};
+	struct tree_record record;
+	struct tree_ref ref;
+	struct snapshot parent;
+	size_t count = 0;
+	int64_t id = 0;
+	int ret = tree_get(graph, damage->tree, &record, err);
+
+	if (!ret)
+		ret = db_get_int(graph->store.db, &id, err,
+				 "SELECT parent FROM snapshot WHERE tree = ?", "i", damage->tree);
+	if (ret < 0)
+		return ret;
+	if (id && !snapshot_get(graph, id, &parent, err))
+		snapshot_stack(graph, &parent, &parents, err);
+	ref = tree_ref_of(&record);
+	if (tree_audit(graph, &ref, &parents, note_difference, &count, NULL) != 1 || count)
+		return 0;
+	ret = graph->backend.ops->freeze(&graph->backend, graph->store.layers_fd, ref.path, err);
+	return ret							     ? ret
+	       : check_remedy(check, damage, 1, err, "made read-only again") ? -ENOMEM
+									     : 1;
+}
+
+/* ---- making one again --------------------------------------------------------------------- */
+
+/* Where the bytes of a damaged layer are. */
+static int find_place(struct check *check, int64_t image, const struct image_layer *layer,
+		      struct unit *unit, struct snapdrv_error *err)
+{
+	struct store *store = &check->graph->store;
+	struct damage *blob = check_damaged_blob(check, &layer->blob);
+	struct store_name name;
+	int ret;
+
+	unit->place.size = layer->blob_size;
+	unit->place.owns_fd = 1;
+	if (content_has(store, &layer->blob, err) == 1 && (!blob || is_repaired(check, blob))) {
+		unit->place.fd = content_open(store, &layer->blob, err);
+		return unit->place.fd < 0 ? unit->place.fd : 0;
+	}
+	ret = repair_fetch(check, image, &layer->blob, layer->blob_size, &name, err);
+	if (ret != 1)
+		return ret ? ret
+			   : fail(err, SNAPDRV_MISSING, ENOENT,
+				  "blob %s is not kept: load or pull the image, then repair again",
+				  digest_format(&layer->blob).text);
+	unit->place.fd = openat(store->session_fd, name.text, O_RDONLY | O_CLOEXEC);
+	unlinkat(store->session_fd, name.text, 0);
+	return unit->place.fd < 0 ? fail_errno(err, "open a fetched blob") : 0;
+}
+
+static int plan_image(const struct image_detail *detail, struct plans *plans,
+		      struct snapdrv_error *err)
+{
+	struct image_plan *image = plans_add(plans, err);
+	char *config = image ? text_dup(detail->config_text, err) : NULL;
+	int ret;
+
+	if (!config)
+		return -ENOMEM;
+	ret = plan_config(image, config, detail->config_size, err);
+	if (!ret && image->n_layers != detail->n_layers)
+		ret = fail(err, SNAPDRV_FAILED, EUCLEAN, "its layers do not fit it");
+	for (size_t i = 0; i < detail->n_layers && !ret; i++) {
+		image->layers[i].has_blob = 1;
+		image->layers[i].blob = detail->layers[i].blob;
+		image->layers[i].size = detail->layers[i].blob_size;
+	}
+	return ret;
+}
+
+/* What is not damaged is there. */
+static int look_up(struct check *check, int64_t image, const struct image_detail *detail,
+		   struct units *units, struct snapdrv_error *err)
+{
+	cleanup_free struct digest *locks = calloc(detail->n_layers + 1, sizeof(*locks));
+	size_t n_locks = 0;
+	int ret = locks ? 0 : fail_memory(err);
+
+	for (size_t i = 0; i < detail->n_layers && !ret; i++) {
+		const struct image_layer *layer = &detail->layers[i];
+		struct unit *unit = units_find(units, &layer->chain);
+
+		ret = tree_get(check->graph, layer->tree, &unit->tree, err);
+		unit->is_present = 1;
+		unit->has_tree = !unrepaired(check, layer->tree);
+		if (ret || unit->has_tree || unit->place.fd >= 0)
+			continue;
+		locks[n_locks++] = layer->diff;
+		ret = find_place(check, image, layer, unit, err);
+	}
+	return ret ? ret : lock_layers(&check->graph->store, locks, n_locks, err);
+}
+
+/* Containers over the layer: @draft is the old tree by now. */
+static int heal_containers(struct check *check, const struct damage *damage,
+			   const struct tree_record *record, const struct draft *draft,
+			   ssize_t *ret_files, struct snapdrv_error *err)
+{
+	const struct snapdrv_finding *finding = &check->found.findings[damage->finding];
+	const struct tree_ref right = tree_ref_of(record);
+
+	for (size_t i = 0; i < finding->n_containers && damage->files.count; i++) {
+		struct tree_record own = {0};
+		struct tree_ref active;
+		struct snapshot snapshot;
+		ssize_t healed;
+
+		/* Removed meanwhile. */
+		if (container_snapshot(check->graph, finding->containers[i], &snapshot, NULL))
+			continue;
+		own.id = snapshot.tree;
+		own.is_active = 1;
+		active = tree_ref_of(&own);
+		healed = tree_heal(check->graph, &active, &draft->ref, &right, &damage->files, err);
+		if (healed < 0)
+			return fail_within(err, (int)healed, "container %s",
+					   finding->containers[i]);
+		*ret_files += healed;
+	}
+	return 0;
+}
+
+static int replace(struct check *check, struct unit *unit, struct snapdrv_error *err)
+{
+	struct damage *damage = check_damaged_tree(check, unit->tree.id);
+	struct graph *graph = check->graph;
+	int shares = graph->backend.ops->shares_parents, in_use = graph_is_in_use(graph, err), ret;
+	ssize_t healed = 0;
+
+	if (in_use < 0)
+		return in_use;
+	ret = tree_replace(graph, &unit->tree, &unit->staged.draft, in_use && !shares, err);
+	if (!ret && shares && unit->staged.draft.is_made)
+		ret = heal_containers(check, damage, &unit->tree, &unit->staged.draft, &healed,
+				      err);
+	if (ret)
+		return ret;
+	if (healed)
+		return check_remedy(check, damage, 1, err,
+				    "made again from its blob; %zd files of containers too",
+				    healed);
+	return check_remedy(check, damage, 1, err, "made again from its blob%s",
+			    in_use && !shares ? "; containers have it when they are mounted next"
+					      : "");
+}
+
+static int remake(struct check *check, int64_t image, const struct image_detail *detail,
+		  struct snapdrv_error *err)
+{
+	static const struct snapdrv_load_options load = {.flags = SNAPDRV_DISCARD_BLOBS};
+	cleanup_plans struct plans plans = {0};
+	cleanup_units struct units units = {0};
+	struct intake intake;
+	int ret = plan_image(detail, &plans, err);
+
+	intake_init(&intake, check->graph, &load);
+	if (!ret)
+		ret = units_make(&intake, &plans, &units, err);
+	if (!ret)
+		ret = look_up(check, image, detail, &units, err);
+	if (!ret)
+		ret = units_unpack(&units, err);
+	if (!ret)
+		ret = store_sync(&check->graph->store, err);
+	for (size_t i = 0; i < units.count && !ret; i++) {
+		if (units.items[i]->staged.draft.is_made)
+			ret = replace(check, units.items[i], err);
+	}
+	return ret;
+}
+
+/* What fails here is said of each layer, and is no failure of the check. */
+static int repair_image(struct check *check, const struct image *image, struct snapdrv_error *err)
+{
+	cleanup_detail struct image_detail detail = {0};
+	struct snapdrv_error why;
+	size_t n_wanted = 0;
+	int ret = detail_read(check->graph, image, &detail, &why);
+
+	for (size_t i = 0; i < detail.n_layers; i++)
+		n_wanted += unrepaired(check, detail.layers[i].tree) != NULL;
+	if (ret || !n_wanted)
+		return 0;
+	ret = remake(check, image->id, &detail, &why);
+	if (ret == -ENOMEM)
+		return fail_memory(err);
+	for (size_t i = 0; i < detail.n_layers && ret; i++) {
+		struct damage *damage = unrepaired(check, detail.layers[i].tree);
+
+		if (damage && check_remedy(check, damage, 0, err, "%s", why.message))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int repair_images(struct check *check, struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(check->graph->store.db, err, "SELECT id, top FROM image", "");
+	int ret = query ? 0 : -EIO;
+
+	while (!ret && (ret = query_next(query, err)) == 1) {
+		const struct image image = {.id = query_int(query, 0), .top = query_int(query, 1)};
+
+		ret = repair_image(check, &image, err);
+	}
+	return ret;
+}
+
+int repair_trees(struct check *check, struct snapdrv_error *err)
+{
+	const struct backend_ops *ops = check->graph->backend.ops;
+	size_t n_trees = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < check->n_damages && ret >= 0; i++) {
+		const struct damage *damage = &check->damages[i];
+
+		if (!damage->is_blob && !damage->is_gone && ops->is_frozen)
+			ret = freeze_again(check, damage, err);
+		n_trees += !damage->is_blob && !is_repaired(check, damage);
+	}
+	if (ret < 0 || !n_trees)
+		return ret < 0 ? ret : 0;
+	ret = ops->shares_parents ? spread(check, err) : 0;
+	if (!ret)
+		ret = repair_images(check, err);
+	for (size_t i = 0; i < check->n_damages && !ret; i++) {
+		const struct damage *damage = &check->damages[i];
+
+		if (!damage->is_blob && !check->found.findings[damage->finding].remedy)
+			ret = check_remedy(
+				check, damage, 0, err,
+				"no image has it: what it was unpacked from is not known");
+	}
+	return ret;
+}
