@@ -9,7 +9,7 @@
 #	NAME/expect		what it must give: config, files (tools/buildcheck); or `exit N`, one of several, and
 #				`error TEXT`, which is in the last line of the error
 #	NAME/differs		what buildah gives otherwise, and in comments why; `buildah fails`, `buildah builds`: it
-#				cannot, or it takes what we refuse
+#				cannot, or it takes what we refuse; `buildah is not asked`
 COLLECTION=$TESTS/build
 CHECK="$PYTHON $TOOLS/buildcheck"
 
