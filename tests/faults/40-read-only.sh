@@ -34,7 +34,7 @@ fill_store() {
 said() {
 	local words
 	mkdir "$1"
-	for words in "--json images" "--json ls" "inspect app:1 box" "history app:1" "diff box" "export box" "df"; do
+	for words in "--json images" "--json ls" "inspect app:1 box" "history app:1" "diff box" "export box" "df" "check" "check --deep"; do
 		# shellcheck disable=SC2086 # words are meant
 		snap $words 2>"$1/error" >"$1/$words" || fail_ "$words: $(cat "$1/error")"
 		sed -i '/"MountOptions"/d' "$1/$words"
