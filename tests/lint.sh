@@ -139,6 +139,8 @@ forbidden() {
 
 licence() {
 	for file in $(files '*.c' '*.h' '*.sh' '*.py' Makefile 'tests/run' 'tests/tools/*' '.ci/run' 'vm-tests/*'); do
+		# What a Dockerfile of the collection takes in is as users have it.
+		[[ $file != tests/build/*/context/* ]] || continue
 		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2\.0' || echo "$file: no SPDX line"
 	done
 }

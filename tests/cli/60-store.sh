@@ -130,6 +130,9 @@ older_schema() {
 	"$PYTHON" -c 'import sqlite3, sys
 c = sqlite3.connect(sys.argv[1])
 c.executescript("""
+	DROP TABLE build_cache;
+	DROP TABLE build_step;
+	ALTER TABLE image DROP COLUMN origin;
 	DROP TABLE runtime_label;
 	DROP TABLE runtime_name;
 	ALTER TABLE tree DROP COLUMN in_active;
