@@ -10,8 +10,15 @@
 #   make check-asan   the tests again with address, undefined-behaviour and leak checks
 #   make fuzz         hostile input: SECONDS=20 for each fuzzer, FUZZER=name for one alone (tests/fuzz)
 #   make fuzz-coverage  which lines of the parsers the fuzzers' inputs reach
-#   make check-tsan   many threads at one store under ThreadSanitizer, on every driver
-#   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers; VM_CUTS=... of each kind
+#   make check-tsan   all that has threads under ThreadSanitizer: the library, the program, the daemon
+#   make check-nosys  the tests again without openat2, fsopen, mount_setattr, statx and copy_file_range
+#   make check-valgrind  the unit tests under valgrind
+#   make check-many   32 processes at one store for a minute, some of them killed, on every driver: MANY_SECONDS=...
+#   make check-vm     in QEMU, on Debian's kernel: power cuts, a reboot with containers, fs-verity, quotas, all of
+#                     tests/cli; VM_CUTS=... of each kind, VM_CLI="20-import ..." of the tests
+#   make check-faults every command killed, and every system call failed, at each call in turn: a long day;
+#                     FAULT_SECONDS=2 for each command, FAULT_PART=3 a third of them, FAULT_COMMANDS="load rm", FAULT_HOW=EIO,kill-before
+#   make check-faults-short  the part that continuous integration has time for
 #   make install      PREFIX=/usr/local, DESTDIR; BINDIR, SBINDIR, LIBDIR, INCLUDEDIR, PKGCONFIGDIR, MANDIR,
 #                     UNITDIR, BASHDIR, ZSHDIR, FISHDIR where they are not where PREFIX puts them
 #   make uninstall    with the same settings
@@ -25,8 +32,8 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev 
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah busybox-static ca-certificates clang \
 	clang-format clang-tidy containerd cppcheck curl docker-registry e2fsprogs fish git groff-base libcap2-bin llvm man-db \
-	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux xfsprogs xz-utils zsh zstd
-VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs python3 qemu-system-x86 util-linux xfsprogs
+	mandoc podman procps python3 python3-grpcio python3-protobuf skopeo strace systemd umoci util-linux valgrind xfsprogs xz-utils zsh zstd
+VM_PACKAGES := btrfs-progs busybox-static cpio e2fsprogs f2fs-tools python3 qemu-system-x86 util-linux xfsprogs
 BENCH_PACKAGES := btrfs-progs containerd debootstrap e2fsprogs python3 skopeo umoci util-linux xfsprogs zstd
 
 BUILD := build
@@ -236,12 +243,44 @@ check-asan: test-deps
 		CFLAGS="-O1 -g" build units
 	@BUILD=build/asan SNAPDRV=build/asan/snapdrv tests/run
 
+# What has threads: many of them at one store, on every driver; then the program's own, and the daemon's.
+TSAN_TOPICS := 10-load 15-pull 17-push 20-import 55-diff 61-concurrent 67-removal
 check-tsan: test-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/tsan SANITIZE=-fsanitize=thread CFLAGS="-O1 -g" \
-		build/tsan/libsnapdrv.a
+		build/tsan/libsnapdrv.a build/tsan/snapdrv build/tsan/snapdrvd
 	@TSAN_BUILD=$(CURDIR)/build/tsan THREAD_ROUNDS=25 tests/run tests/cli/96-threads.sh \
 		btrfs:tests/cli/96-threads.sh vfs:tests/cli/96-threads.sh
+	@SNAPDRV=build/tsan/snapdrv TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tools/tsan-suppressions exitcode=66" \
+		setarch -R tests/run $(TSAN_TOPICS:%=tests/cli/%.sh) $(TSAN_TOPICS:%=btrfs:tests/cli/%.sh) \
+		tests/cli/19-snapdrvd.sh btrfs:tests/cli/19-snapdrvd.sh
+
+# The program and the daemon under a filter that answers ENOSYS to what kernels, and runtimes' filters, once
+# lacked. NOSYS names it for tests that are about these calls. CI_PART=1 runs what continuous integration has time for.
+NOSYS_CALLS := openat2 fsopen mount_setattr statx copy_file_range
+NOSYS_PART := tests/cli/30-create.sh vfs:tests/cli/30-create.sh tests/cli/65-old-kernels.sh btrfs:tests/cli/56-commit.sh
+check-nosys: test-deps $(BUILD)/nosys/snapdrv $(BUILD)/nosys/snapdrvd
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@for made in libsnapdrv.a libsnapdrv.so man completions public driver gen; do \
+		ln -sfn ../$$made $(BUILD)/nosys/$$made; \
+	done
+	@SNAPDRV=$(BUILD)/nosys/snapdrv NOSYS="$(NOSYS_CALLS)" BUILD=$(BUILD)/nosys tests/run $(if $(CI_PART),$(NOSYS_PART))
+
+$(BUILD)/nosys/snapdrv: tests/tools/nosys.c
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 $< -o $@
+
+$(BUILD)/nosys/snapdrvd: $(BUILD)/nosys/snapdrv
+	@ln -f $< $@
+
+check-valgrind: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) units
+	@BUILD=$(BUILD) tests/run tests/valgrind.sh
+
+check-many: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@MANY_SECONDS=$(or $(MANY_SECONDS),60) JOBS=1 tests/run tests/cli/97-many.sh btrfs:tests/cli/97-many.sh \
+		vfs:tests/cli/97-many.sh
 
 # build/snapdrv makes the store that one of them damages. tests/fuzz/run.sh says where everything is.
 fuzz: test-deps
@@ -262,7 +301,8 @@ check-vm: vm-deps
 # The part that continuous integration has time for.
 check-vm-short: vm-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
-	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh
+	@VM_CUTS=40 VM_STEPS=30 TEST_LIMIT=900 tests/run vm-tests/10-reboot.sh vm-tests/20-power-cuts.sh \
+		vm-tests/40-verity.sh vm-tests/50-quota.sh vm-tests/60-complaints.sh
 
 # What is told where it is installed. $(1): the file, $(2): where it goes.
 define install_filled
@@ -270,6 +310,20 @@ define install_filled
 		-e 's|@PREFIX@|$(PREFIX)|g; s|@INCLUDEDIR@|$(INCLUDEDIR)|g; s|@VERSION@|$(VERSION)|g' \
 		-e 's|@LIBS@|$(LDLIBS)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)
 endef
+
+$(BUILD)/tests/faults/inject: tests/faults/inject.c tests/faults/calls.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $< -o $@
+
+FAULT_TESTS = $(foreach file,$(wildcard tests/faults/[0-9]*.sh),$(file) btrfs:$(file) vfs:$(file))
+
+check-faults: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build $(BUILD)/tests/faults/inject
+	@TEST_LIMIT=864000 tests/run $(FAULT_TESTS)
+
+check-faults-short: test-deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build $(BUILD)/tests/faults/inject
+	@FAULT_SECONDS=$(or $(FAULT_SECONDS),0.5) FAULT_PART=$(or $(FAULT_PART),6) tests/run $(FAULT_TESTS)
 
 install: all
 	install -D -m 755 $(BUILD)/snapdrv $(DESTDIR)$(BINDIR)/snapdrv
@@ -303,4 +357,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all build units fuzzers fuzz fuzz-coverage docs deps test-deps demo-deps bench-deps demo check check-long \
-	bench lint check-asan check-tsan check-vm check-vm-short vm-deps install uninstall clean
+	bench lint check-asan check-faults check-faults-short check-many check-nosys check-tsan check-valgrind check-vm check-vm-short vm-deps install uninstall clean

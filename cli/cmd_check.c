@@ -68,6 +68,8 @@ static const struct field check_fields[] = {
 	{.key = "containers", .type = FIELD_COUNT, .offset = CHECK(containers)},
 	{.key = "unrecorded", .type = FIELD_COUNT, .offset = CHECK(unrecorded)},
 	{.key = "bytes_read", .type = FIELD_SIZE, .offset = CHECK(bytes)},
+	{.key = "strays", .type = FIELD_COUNT, .offset = CHECK(strays)},
+	{.key = "stray_bytes", .type = FIELD_SIZE, .offset = CHECK(stray_bytes)},
 	{.key = "damaged", .type = FIELD_COUNT, .offset = CHECK(n_damaged)},
 	{.key = "findings",
 	 .type = FIELD_ROWS,
@@ -115,6 +117,9 @@ static void print_check(const struct snapdrv_check *check, unsigned flags)
 	if (check->unrecorded)
 		printf(", %zu layers %s", check->unrecorded,
 		       flags & SNAPDRV_CHECK_REPAIR ? "recorded now" : "without a record");
+	if (check->strays)
+		printf(", %zu stray files (%s, for gc)", check->strays,
+		       show_size(check->stray_bytes).text);
 	printf(": %zu damaged", check->n_damaged);
 	if (check->n_findings > check->n_damaged)
 		printf(", %zu repaired", check->n_findings - check->n_damaged);

@@ -1231,12 +1231,15 @@ struct snapdrv_finding {
  * @unrecorded: layers of which there is no inventory, so that their files cannot be compared: committed by a container
  *              runtime, or unpacked by an older version. SNAPDRV_CHECK_REPAIR writes one.
  * @bytes:      that were read (SNAPDRV_CHECK_DEEP).
+ * @strays:     files and directories of the store that nothing knows, of @stray_bytes; snapdrv_gc() removes them. No damage.
  * @findings:   @n_findings of them; @n_damaged are not repaired.
  */
 struct snapdrv_check {
 	size_t layers, blobs, images, containers;
 	size_t unrecorded;
 	uint64_t bytes;
+	size_t strays;
+	uint64_t stray_bytes;
 	struct snapdrv_finding *findings;
 	size_t n_findings;
 	size_t n_damaged;

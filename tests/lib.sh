@@ -13,7 +13,8 @@
 # left behind is a failure of its own. The file exits 1 when a case failed.
 #
 # From outside: SNAPDRV (build/snapdrv), BACKEND (overlay), SNAPDRV_CACHE (/var/cache/snapdrv-test),
-# TMPDIR (/tmp), ONLY (a regular expression: run only the cases whose sentence matches).
+# TMPDIR (/tmp), ONLY (a regular expression: run only the cases whose sentence matches), NOSYS (system calls
+# that the program under test cannot have).
 
 set -u -o pipefail
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
@@ -182,6 +183,14 @@ skip_() {
 
 skip_optional() {
 	skip_ "not required here: $*"
+}
+
+# needs_calls NAME...: the case is about these system calls; `make check-nosys` takes some away.
+needs_calls() {
+	local call
+	for call; do
+		[[ " ${NOSYS:-} " != *" $call "* ]] || skip_optional "$call answers ENOSYS in this run"
+	done
 }
 
 # fail_ WHY: the case failed.

@@ -176,6 +176,17 @@ otherupper" ]
 			else
 				fails "Input/output error" snapdrv create --name c copied:1
 			fi
+			# The check finds it either way, and what is made again is sealed again.
+			on $disk plain
+			snapdrv check --deep | grep "'etc/big' has another content"
+			snapdrv check --deep --repair
+			on $disk sealed
+			snapdrv check --deep | grep "'etc/big' cannot be read\|entries are not as they were"
+			snapdrv check --deep --repair
+			snapdrv check --deep
+			snapdrv create --name d sealed:1
+			grep "<sealed-on-$disk>" $at/containers/d/rootfs/etc/big
+			fails "not permitted" write $lower/etc/big
 			for kind in plain:overlay sealed:overlay copied:vfs; do
 				on $disk ${kind%:*} ${kind#*:}
 				snapdrv rm --all
@@ -197,7 +208,7 @@ otherupper" ]
 	same 3 "$(grep -c '^right on' <<<"$OUT")"
 }
 boot_disks() {
-	"$TOP/vm-tests/boot" --work vm --kernel full --limit 240 --disk disks/a --disk disks/b --disk disks/c \
+	"$TOP/vm-tests/boot" --work vm --kernel full --limit 600 --disk disks/a --disk disks/b --disk disks/c \
 		--disk disks/d --disk disks/e "$@"
 }
 case_ "a byte of a layer changed on the disk is an I/O error with --verity, on ext4, btrfs and f2fs, and is read without" changed_below

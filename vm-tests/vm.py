@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boot Debian's cloud kernel in QEMU with an initramfs of the built program, and run a script in it.
+"""Boot Debian's kernel in QEMU with an initramfs of the built program, and run a script in it.
 
     guest = Guest(work_directory)
     result = guest.run(script, files={"name": path}, disks=[Disk(path)])
@@ -8,6 +8,10 @@
 The kernel is unpacked from its package into a cache and not installed: no boot loader is touched. The script
 is run by busybox's sh in /job, where the files are; it has bash, GNU's coreutils and the built snapdrv too.
 There is no KVM in it (`-accel tcg`), so that it runs in any container.
+
+Kernels: "cloud" is small and boots fast; "full" has f2fs and 9p besides. With machine=True the guest has all of this
+machine's files, read-only, as its root directory (9p; so it is the full kernel), and the script runs there, by bash, in
+/tmp/job; /tmp and /run are empty and writable, /mnt is free.
 """
 import fcntl
 import glob
@@ -19,11 +23,17 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HERE = os.path.dirname(os.path.abspath(__file__))
-META = "linux-image-cloud-amd64"
-MODULES = ["virtio_pci", "virtio_blk", "loop", "libcrc32c", "crc32c_generic", "xxhash_generic", "blake2b_generic",
-           "sha256_generic", "xfs", "btrfs", "overlay", "erofs", "fuse"]
+KERNELS = {"cloud": "linux-image-cloud-amd64", "full": "linux-image-amd64"}
+MODULES = ["virtio_pci", "virtio_blk", "loop", "libcrc32c", "crc32_generic", "crc32c_generic", "xxhash_generic",
+           "blake2b_generic", "sha256_generic", "ext4", "xfs", "btrfs", "f2fs", "overlay", "erofs", "fuse"]
+MACHINE_MODULES = ["9pnet_virtio", "9p", "quota_v2"]
 PROGRAMS = ["bash", "dd", "sync", "stat", "stty", "setfattr", "getfattr"]
-COMPLAINT = re.compile(r"BUG|WARNING|Oops|Call Trace|INFO: task .* blocked|corruption|Corruption")
+# Oopses, WARN_ON(), hung tasks, stalls, what lockdep and the sanitizers say, and damage that a filesystem finds in itself.
+COMPLAINT = re.compile(r"BUG|WARNING|Oops|Call Trace|general protection fault|Unable to handle|refcount_t:"
+                       r"|INFO: task .* blocked|INFO: possible|INFO: rcu|rcu:.*stall|lockup|possible .*deadlock"
+                       r"|possible circular locking|suspicious RCU|KASAN|UBSAN|KCSAN|corruption|Corruption"
+                       r"|EXT4-fs error|XFS .*(?:Internal error|Metadata.*damage)|BTRFS.*(?:critical|forced readonly)"
+                       r"|F2FS-fs .*(?:[Ii]nconsistent|[Cc]orrupt|invalid blkaddr)")
 
 
 class VmError(Exception):
@@ -40,31 +50,31 @@ def cache():
     return path
 
 
-def kernel():
+def kernel(kind="cloud"):
     """The directory of the unpacked kernel package, and the kernel's version; fetched when it is not there."""
     with open(os.path.join(cache(), "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        top = os.path.join(cache(), "kernel")
+        top = os.path.join(cache(), "kernel" if kind == "cloud" else f"kernel-{kind}")
         if not os.path.exists(os.path.join(top, ".done")):
-            fetch_kernel(top)
+            fetch_kernel(top, KERNELS[kind])
         versions = os.listdir(os.path.join(top, "lib/modules"))
         return top, versions[0]
 
 
-def download(directory):
-    names = re.findall(r"Depends: (linux-image-\S+)", out("apt-cache", "depends", META))
+def download(directory, package):
+    names = re.findall(r"Depends: (linux-image-\S+)", out("apt-cache", "depends", package))
     return names and not subprocess.run(["apt-get", "download", "-q", names[0]], cwd=directory, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL).returncode
 
 
-def fetch_kernel(top):
+def fetch_kernel(top, meta):
     fresh = top + ".new"
     shutil.rmtree(fresh, ignore_errors=True)
     os.makedirs(fresh)
-    if not download(fresh):
+    if not download(fresh, meta):
         subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
-        if not download(fresh):
-            raise VmError(f"the kernel that {META} depends on cannot be downloaded")
+        if not download(fresh, meta):
+            raise VmError(f"the kernel that {meta} depends on cannot be downloaded")
     package = next(name for name in os.listdir(fresh) if name.endswith(".deb"))
     subprocess.run(["dpkg-deb", "-x", package, "."], check=True, cwd=fresh)
     os.unlink(os.path.join(fresh, package))
@@ -80,8 +90,8 @@ def libraries(program):
                                                      stderr=subprocess.DEVNULL).stdout)
 
 
-def module_files(top, version):
-    """The files of MODULES and of all that they need; those that are built in have none."""
+def module_files(top, version, modules):
+    """The files of @modules and of all that they need; those that are built in, or nowhere, have none."""
     base = os.path.join(top, "lib/modules", version)
     needs, paths = {}, {}
     for line in open(os.path.join(base, "modules.dep")):
@@ -89,7 +99,7 @@ def module_files(top, version):
         name = os.path.basename(path).removesuffix(".ko").replace("-", "_")
         paths[name] = path
         needs[name] = [os.path.basename(p).removesuffix(".ko").replace("-", "_") for p in rest.split()]
-    wanted, stack = {}, list(MODULES)
+    wanted, stack = {}, list(modules)
     while stack:
         name = stack.pop()
         if name in paths and name not in wanted:
@@ -152,12 +162,13 @@ class Result:
 
 
 class Guest:
-    def __init__(self, work, snapdrv=None, programs=(), trees=(), memory=768):
-        self.work, self.memory = work, memory
+    def __init__(self, work, snapdrv=None, programs=(), trees=(), memory=768, kind="cloud", machine=False):
+        self.work, self.memory, self.machine = work, memory, machine
+        self.modules = MODULES + (MACHINE_MODULES if machine else [])
         self.snapdrv = snapdrv or os.environ.get("SNAPDRV", os.path.join(TOP, "build/snapdrv"))
         self.programs = list(PROGRAMS) + list(programs)
         self.trees = trees
-        self.kernel, self.version = kernel()
+        self.kernel, self.version = kernel("full" if machine else kind)
         self.base = os.path.join(work, "base.cpio")
         self.make_base()
 
@@ -178,14 +189,14 @@ class Guest:
         put(tree, self.snapdrv, "/usr/bin/snapdrv")
         subprocess.run(["strip", os.path.join(tree, "usr/bin/snapdrv")], check=True)
         shutil.copy2(os.path.join(HERE, "init"), os.path.join(tree, "init"))
-        source, files = module_files(self.kernel, self.version)
+        source, files = module_files(self.kernel, self.version, self.modules)
         target = os.path.join(tree, "lib/modules", self.version)
         for path in files.values():
             os.makedirs(os.path.dirname(os.path.join(target, path)), exist_ok=True)
             shutil.copy2(os.path.join(source, path), os.path.join(target, path))
         shutil.copy2(os.path.join(source, "modules.dep"), target)
         with open(os.path.join(tree, "etc/modules"), "w") as file:
-            file.write(" ".join(name for name in MODULES if name in files) + "\n")
+            file.write(" ".join(name for name in self.modules if name in files) + "\n")
         pack(tree, self.base)
         shutil.rmtree(tree)
 
@@ -217,11 +228,17 @@ class Guest:
                    "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-kernel", os.path.join(self.kernel, "boot", f"vmlinuz-{self.version}"),
                    "-initrd", self.make_initrd(script, files),
-                   "-append", "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on mitigations=off",
+                   # The log is looked through at the end: all of it has to be there.
+                   "-append", "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on mitigations=off log_buf_len=16M printk.devkmsg=on "
+                   # On a busy machine an emulated processor may not run for a long time.
+                   "rcupdate.rcu_cpu_stall_timeout=200 sysctl.kernel.hung_task_timeout_secs=600"
+                   + (" machine" if self.machine else ""),
                    "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
                    "-chardev", f"file,id=results,path={results}", "-serial", "chardev:results"]
         for number, disk in enumerate(disks):
             command += disk.arguments(number)
+        if self.machine:
+            command += ["-virtfs", "local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap"]
         started = time.monotonic()
         with open(os.path.join(self.work, "qemu.log"), "wb") as log:
             try:

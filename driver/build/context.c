@@ -110,7 +110,7 @@ static int read_ignore(struct opening *opening, int opened, const char *name,
 {
 	cleanup_free char *text = NULL;
 	cleanup_fd int fd = opened;
-	size_t size;
+	size_t size = 0;
 	int ret;
 
 	if (fd == -ENOENT || fd == -ENOTDIR)

@@ -11,6 +11,7 @@
  */
 #include "build/copy.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -190,16 +191,11 @@ static int put_file(struct putting *putting, const struct source *source, struct
 	return ret ? ret : copy_clamp_dir(place.fd, &putting->rules, err);
 }
 
-static int put_source(struct putting *putting, const struct source *source,
-		      struct snapdrv_error *err)
+static int put_other(struct putting *putting, const struct source *source,
+		     struct snapdrv_error *err)
 {
-	cleanup_chooser struct chooser chooser = {.copy = putting->copy, .source = source};
-	int ret;
+	int ret = chooser_choose(putting->rules.arg, "", &source->st, err);
 
-	putting->rules.arg = &chooser;
-	if (S_ISDIR(source->st.st_mode))
-		return put_directory(putting, source, err);
-	ret = chooser_choose(&chooser, "", &source->st, err);
 	if (ret < 0)
 		return ret;
 	if (putting->copy->is_add && S_ISREG(source->st.st_mode)) {
@@ -208,6 +204,20 @@ static int put_source(struct putting *putting, const struct source *source,
 			return ret < 0 ? ret : 0;
 	}
 	return put_file(putting, source, err);
+}
+
+static int put_source(struct putting *putting, const struct source *source,
+		      struct snapdrv_error *err)
+{
+	struct chooser chooser = {.copy = putting->copy, .source = source};
+	int ret;
+
+	putting->rules.arg = &chooser;
+	ret = S_ISDIR(source->st.st_mode) ? put_directory(putting, source, err)
+					  : put_other(putting, source, err);
+	putting->rules.arg = NULL;
+	chooser_done(&chooser);
+	return ret;
 }
 
 static int write_inline(const struct putting *putting, const struct copy_inline *text, int fd,
@@ -244,6 +254,7 @@ static int put_inline(struct putting *putting, const struct copy_inline *text,
 	ret = find_place(putting, text->name, &place, err);
 	if (ret)
 		return ret;
+	assert(place.name);
 	if (unlinkat(place.fd, place.name, 0) && errno != ENOENT)
 		return errno == EISDIR
 			       ? fail(err, SNAPDRV_REFUSED, EISDIR, "a directory stands in the way")

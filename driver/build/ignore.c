@@ -121,12 +121,9 @@ int ignore_parse(const char *file, const char *text, size_t size, struct ignore 
 		 struct snapdrv_error *err)
 {
 	cleanup_ignore struct ignore ignore = {0};
-	const char *end, *next;
+	const char *end = size ? text + size : text, *next;
 	unsigned line = 1;
 
-	if (!size)
-		text = "";
-	end = text + size;
 	if (size > SIZE_MAX_BYTES)
 		return refuse(err, "%s:1: more than %d bytes", file, SIZE_MAX_BYTES);
 	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))

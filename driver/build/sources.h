@@ -66,6 +66,4 @@ int chooser_choose(void *chooser, const char *path, const struct stat *st,
 
 void chooser_done(struct chooser *chooser);
 
-#define cleanup_chooser __attribute__((cleanup(chooser_done)))
-
 #endif

@@ -178,10 +178,6 @@ int check_remedy(struct check *check, const struct damage *damage, int is_repair
 
 /* ---- what they touch ---------------------------------------------------------------------- */
 
-/* All nodes that stand on a tree. */
-#define STANDING                                                                     \
-	"WITH RECURSIVE above(id) AS (SELECT id FROM snapshot WHERE tree = ?1 UNION" \
-	" SELECT snapshot.id FROM snapshot JOIN above ON snapshot.parent = above.id) "
 #define IMAGE_NAME "ifnull((SELECT min(name) FROM reference WHERE image = image.id), config_digest)"
 
 static int list_names(struct query *query, char ***ret_items, size_t *ret_count,
@@ -214,15 +210,17 @@ static int list_touched(struct check *check, const struct damage *damage, struct
 		return list_names(images, &finding->images, &finding->n_images, err);
 	}
 	images = db_query(db, err,
-			  STANDING "SELECT " IMAGE_NAME " FROM image WHERE top IN above ORDER BY 1",
+			  CHECK_STANDING "SELECT " IMAGE_NAME
+					 " FROM image WHERE top IN above ORDER BY 1",
 			  "i", damage->tree);
 	ret = list_names(images, &finding->images, &finding->n_images, err);
 	if (ret)
 		return ret;
-	containers = db_query(db, err,
-			      STANDING "SELECT name FROM live_container WHERE snapshot IN above"
-				       " ORDER BY 1",
-			      "i", damage->tree);
+	containers =
+		db_query(db, err,
+			 CHECK_STANDING "SELECT name FROM live_container WHERE snapshot IN above"
+					" ORDER BY 1",
+			 "i", damage->tree);
 	return list_names(containers, &finding->containers, &finding->n_containers, err);
 }
 

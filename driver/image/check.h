@@ -68,6 +68,11 @@ int check_remedy(struct check *check, const struct damage *damage, int is_repair
 	"runtime_name"                                                                  \
 	" JOIN snapshot ON snapshot.id = runtime_name.snapshot WHERE snapshot.tree = tree.id))"
 
+/** CHECK_STANDING - SQL: a table `above(id)` of all nodes that stand on the tree ?1. */
+#define CHECK_STANDING                                                               \
+	"WITH RECURSIVE above(id) AS (SELECT id FROM snapshot WHERE tree = ?1 UNION" \
+	" SELECT snapshot.id FROM snapshot JOIN above ON snapshot.parent = above.id) "
+
 /** check_quickly() - everything that needs no file's content. */
 int check_quickly(struct check *check, struct snapdrv_error *err);
 

@@ -231,6 +231,20 @@ static int check_containers(struct check *check, struct snapdrv_error *err)
 	return ret;
 }
 
+static int count_strays(struct check *check, struct snapdrv_error *err)
+{
+	cleanup_strays struct strays strays = {0};
+	int ret = graph_find_strays(check->graph, STRAYS_ALL | STRAYS_DRY, &strays, err);
+
+	/* The lock is a writer's: a store that cannot be written to is looked at all the same. */
+	if (ret == -EROFS)
+		return 0;
+	check->found.strays = strays.count;
+	for (size_t i = 0; i < strays.count; i++)
+		check->found.stray_bytes += stray_usage(check->graph, &strays.items[i]);
+	return ret;
+}
+
 int check_quickly(struct check *check, struct snapdrv_error *err)
 {
 	int ret = check_database(check, err);
@@ -241,5 +255,7 @@ int check_quickly(struct check *check, struct snapdrv_error *err)
 		ret = check_blobs(check, err);
 	if (!ret)
 		ret = check_images(check, err);
-	return ret ? ret : check_containers(check, err);
+	if (!ret)
+		ret = check_containers(check, err);
+	return ret ? ret : count_strays(check, err);
 }

@@ -34,6 +34,17 @@ static int settle_tree(struct units *units, struct unit *unit, struct snapdrv_er
 	return ret;
 }
 
+/* What was there when it was looked up may have gone with another image. 0 it is, 1 it has, or negative. */
+static int blob_lost(const struct units *units, const struct unit *unit, struct snapdrv_error *err)
+{
+	int found = 1;
+
+	if (intake_keeps_blobs(units->intake) && unit->layer->has_blob && !unit->layer->is_base &&
+	    !unit->staged.has_blob)
+		found = content_has(&units->intake->graph->store, &unit->layer->blob, err);
+	return found < 0 ? found : !found;
+}
+
 static int commit_layer(struct units *units, struct unit *unit, const struct snapshot *parent,
 			struct snapshot *ret_snapshot, struct snapdrv_error *err)
 {
@@ -54,7 +65,7 @@ static int commit_layer(struct units *units, struct unit *unit, const struct sna
 	if (!ret && unit->staged.has_blob && intake_keeps_blobs(units->intake))
 		ret = content_publish(&graph->store, unit->staged.blob.text, &unit->layer->blob,
 				      unit->layer->size, err);
-	return ret;
+	return ret ? ret : blob_lost(units, unit, err);
 }
 
 static int name_blob(struct store *store, int64_t image, const struct digest *digest,

@@ -18,6 +18,8 @@
 #include "image/bundle.h"
 #include "image/images.h"
 #include "snapshot/rootfs.h"
+#include "store/reserve.h"
+#include "store/target.h"
 
 #define ANY_KERNEL_MOUNTS \
 	60 /* layers; names of them fit a page of options whatever their numbers */
@@ -125,27 +127,21 @@ static int make_bundle(struct creation *creation, struct snapdrv_error *err)
 
 static int write_bundle(const struct creation *creation, struct snapdrv_error *err)
 {
-	cleanup_fd int dir_fd = -1, fd = -1;
 	const char *dir = creation->options->bundle;
-	size_t length = strlen(creation->bundle);
+	int is_new = !mkdir(dir, 0755), ret = 0;
+	cleanup_fd int dir_fd = -1;
 
-	if (mkdir(dir, 0755) && errno != EEXIST)
-		return fail_errno(err, "bundle %s", quote(dir).text);
-	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	fd = dir_fd < 0 ? -1
-			: openat(dir_fd, "config.json",
-				 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0 && errno == EEXIST)
-		return fail(err, SNAPDRV_BUSY, EEXIST, "bundle %s: it has a config.json",
-			    quote(dir).text);
-	if (fd < 0)
-		return fail_errno(err, "bundle %s", quote(dir).text);
-	if (write(fd, creation->bundle, length) != (ssize_t)length) {
-		fail_errno(err, "bundle %s: write config.json", quote(dir).text);
-		unlinkat(dir_fd, "config.json", 0);
-		return -EIO;
-	}
-	return 0;
+	if (is_new || errno == EEXIST)
+		dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		ret = fail_errno(err, "bundle %s", quote(dir).text);
+	else
+		ret = target_write_new(dir_fd, "config.json", creation->bundle, err);
+	if (ret && dir_fd >= 0)
+		fail_within(err, ret, "bundle %s", quote(dir).text);
+	if (ret && is_new)
+		rmdir(dir);
+	return ret;
 }
 
 /* The stack can be deeper than this kernel mounts: better told now than by every later mount. */
@@ -212,7 +208,13 @@ static int commit_in_change(struct creation *creation, struct snapdrv_error *err
 						  : creation->image.config_digest.text,
 			     creation->snapshot.id, store_now_ns(), (int64_t)creation->shift.uid,
 			     (int64_t)creation->shift.gid, (int64_t)creation->shift.size);
-	return ret < 0 ? ret : rootfs_make(graph, creation->name, err);
+	if (ret < 0)
+		return ret;
+	ret = rootfs_make(graph, creation->name, err);
+	/* One of the two directories may have been made. */
+	if (ret)
+		store_leave(&graph->store);
+	return ret;
 }
 
 static int commit_container(struct creation *creation, struct snapdrv_error *err)
@@ -441,7 +443,7 @@ int container_remove(struct graph *graph, const char *name, struct snapdrv_error
 
 	if (ret)
 		return ret;
-	ret = store_session(&graph->store, err);
+	ret = reserve_session(&graph->store, err);
 	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
 	if (ret)
 		return ret;

@@ -106,13 +106,15 @@ static int set_text(json_t *object, const char *key, const char *text, const cha
 	return 0;
 }
 
-/* Without a word of the layers that are there, the one that is added would stand for the first. */
+/* Without a word of the layers that are there, the one that is added would stand for the first. NULL: no memory. */
 static json_t *history_of(struct commission *commission, size_t n_layers)
 {
 	json_t *history = member(commission->config, "history", json_array, JSON_ARRAY);
 
-	for (size_t i = json_array_size(history) ? n_layers : 0; i < n_layers; i++)
-		json_array_append_new(history, json_object());
+	for (size_t i = json_array_size(history) ? n_layers : 0; i < n_layers; i++) {
+		if (json_array_append_new(history, json_object()))
+			return NULL;
+	}
 	return history;
 }
 

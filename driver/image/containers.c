@@ -21,14 +21,18 @@ static int fill(struct graph *graph, struct query *query, struct snapdrv_contain
 		struct snapdrv_error *err)
 {
 	const char *name = query_text(query, 0);
+	int is_mounted = rootfs_look_mounted(graph, name, err);
 
+	*container = (struct snapdrv_container){0};
+	if (is_mounted < 0)
+		return is_mounted;
 	*container = (struct snapdrv_container){
 		.name = text_dup(name, err),
 		.image = text_dup(query_text(query, 1), err),
 		.image_id = text_dup(query_text(query, 2), err),
 		.rootfs = rootfs_path(graph, name, err),
 		.created_ns = query_int(query, 3),
-		.mounted = rootfs_is_mounted(graph, name),
+		.mounted = is_mounted,
 		.read_only = query_text(query, 4)[0] == 'v',
 	};
 	return container->name && container->image && container->image_id && container->rootfs

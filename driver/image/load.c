@@ -51,6 +51,22 @@ static int write_documents(struct intake *intake, struct plans *plans, struct sn
 	return ret;
 }
 
+/*
+ * A layer that is unpacked over another one may have lost it on the way: then it failed, or lacks what was
+ * gone when it was looked at. As long as the row is there the files are.
+ */
+static int unpack(struct units *units, struct snapdrv_error *err)
+{
+	int ret = units_unpack(units, err), lost;
+
+	if (!ret)
+		ret = units_seal(units, err);
+	if (ret && err->code != SNAPDRV_FAILED)
+		return ret;
+	lost = units_lost(units, ret ? NULL : err);
+	return lost > 0 || !ret ? lost : ret;
+}
+
 int bring_in_images(struct units *units, struct source *source, struct snapdrv_error *err)
 {
 	struct intake *intake = units->intake;
@@ -58,14 +74,8 @@ int bring_in_images(struct units *units, struct source *source, struct snapdrv_e
 
 	for (int tries = 0; ret == 1 && tries < TRIES_MAX; tries++) {
 		ret = units_look_up(units, source, err);
-		if (!ret) {
-			ret = units_unpack(units, err);
-			if (!ret)
-				ret = units_seal(units, err);
-			/* A layer that is unpacked over another one may have lost it on the way. */
-			if (ret && err->code == SNAPDRV_FAILED && units_lost(units, NULL) == 1)
-				ret = 1;
-		}
+		if (!ret)
+			ret = unpack(units, err);
 		if (ret == 1)
 			continue;
 		if (!ret)

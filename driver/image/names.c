@@ -10,6 +10,7 @@
 #include "image/images.h"
 #include "image/reference.h"
 #include "store/content.h"
+#include "store/reserve.h"
 
 int image_tag(struct graph *graph, const char *text, const char *ref, struct snapdrv_error *err)
 {
@@ -169,7 +170,7 @@ int image_remove(struct graph *graph, const char *text, unsigned flags,
 	cleanup_strings struct strings untagged = {0};
 	cleanup_free char *deleted = NULL;
 	cleanup_doomed struct doomed doomed = {.is_late = 1};
-	int ret = store_session(&graph->store, err);
+	int ret = reserve_session(&graph->store, err);
 
 	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
 	if (ret)

@@ -170,7 +170,7 @@ static int repair_blob(struct check *check, const struct damage *damage, struct 
 
 int repair_blobs(struct check *check, struct snapdrv_error *err)
 {
-	int ret = store_session(&check->graph->store, err);
+	int ret = check->n_damages ? store_session(&check->graph->store, err) : 0;
 
 	ret = ret < 0 ? ret : 0;
 	for (size_t i = 0; i < check->n_damages && !ret; i++) {

@@ -21,6 +21,7 @@
 #include "image/units.h"
 #include "snapshot/heal.h"
 #include "snapshot/inventory.h"
+#include "snapshot/seal.h"
 #include "store/content.h"
 #include "store/lock.h"
 
@@ -224,10 +225,22 @@ static int replace(struct check *check, struct unit *unit, struct snapdrv_error 
 					      : "");
 }
 
+/* Whether the image came in with --verity: one of its layers that are there tells. */
+static int is_sealed(const struct check *check, const struct units *units)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		const struct tree_ref tree = tree_ref_of(&units->items[i]->tree);
+
+		if (graph_tree_is_sealed(check->graph, &tree))
+			return 1;
+	}
+	return 0;
+}
+
 static int remake(struct check *check, int64_t image, const struct image_detail *detail,
 		  struct snapdrv_error *err)
 {
-	static const struct snapdrv_load_options load = {.flags = SNAPDRV_DISCARD_BLOBS};
+	struct snapdrv_load_options load = {.flags = SNAPDRV_DISCARD_BLOBS};
 	cleanup_plans struct plans plans = {0};
 	cleanup_units struct units units = {0};
 	struct intake intake;
@@ -240,6 +253,10 @@ static int remake(struct check *check, int64_t image, const struct image_detail 
 		ret = look_up(check, image, detail, &units, err);
 	if (!ret)
 		ret = units_unpack(&units, err);
+	if (!ret && is_sealed(check, &units)) {
+		load.flags |= SNAPDRV_VERITY;
+		ret = units_seal(&units, err);
+	}
 	if (!ret)
 		ret = store_sync(&check->graph->store, err);
 	for (size_t i = 0; i < units.count && !ret; i++) {
@@ -287,6 +304,62 @@ static int repair_images(struct check *check, struct snapdrv_error *err)
 	return ret;
 }
 
+/* ---- what nothing needs ------------------------------------------------------------------- */
+
+/* All that stands on the tree and is only kept for later builds or loads, from the top. */
+static int release_above(struct check *check, int64_t tree, struct doomed *doomed,
+			 struct snapdrv_error *err)
+{
+	struct graph *graph = check->graph;
+	int64_t id, parent;
+	int ret =
+		db_run(graph->store.db, err,
+		       CHECK_STANDING "DELETE FROM build_step WHERE snapshot IN above", "i", tree);
+
+	while (ret >= 0 &&
+	       (ret = db_get_int(graph->store.db, &id, err,
+				 CHECK_STANDING "SELECT id FROM above ORDER BY id DESC LIMIT 1",
+				 "i", tree)) == 1) {
+		ret = snapshot_release_one(graph, id, doomed, &parent, err);
+		/* Somebody needs it after all. */
+		if (!ret)
+			return 0;
+	}
+	return ret < 0 ? ret : 1;
+}
+
+/* 1 it is gone, 0 something needs it, or negative. */
+static int forget(struct check *check, const struct damage *damage, struct snapdrv_error *err)
+{
+	struct graph *graph = check->graph;
+	cleanup_doomed struct doomed doomed = {0};
+	int ret = store_begin_lazy(&graph->store, err), gone;
+
+	if (ret)
+		return ret;
+	gone = release_above(check, damage->tree, &doomed, err);
+	if (gone != 1) {
+		store_rollback(&graph->store);
+		return gone;
+	}
+	ret = store_commit(&graph->store, err);
+	if (ret)
+		return ret;
+	graph_bury(graph, &doomed);
+	return check_remedy(check, damage, 1, err, "removed: nothing needs it") ? -ENOMEM : 1;
+}
+
+/* A layer that no image has. */
+static int forget_or_blame(struct check *check, const struct damage *damage,
+			   struct snapdrv_error *err)
+{
+	int ret = forget(check, damage, err);
+
+	return ret ? (ret < 0 ? ret : 0)
+		   : check_remedy(check, damage, 0, err,
+				  "no image has it: what it was unpacked from is not known");
+}
+
 int repair_trees(struct check *check, struct snapdrv_error *err)
 {
 	const struct backend_ops *ops = check->graph->backend.ops;
@@ -309,9 +382,7 @@ int repair_trees(struct check *check, struct snapdrv_error *err)
 		const struct damage *damage = &check->damages[i];
 
 		if (!damage->is_blob && !check->found.findings[damage->finding].remedy)
-			ret = check_remedy(
-				check, damage, 0, err,
-				"no image has it: what it was unpacked from is not known");
+			ret = forget_or_blame(check, damage, err);
 	}
 	return ret;
 }

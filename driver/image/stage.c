@@ -140,6 +140,7 @@ static int unpack_into(struct intake *intake, const struct layer_input *input, c
 					 .limits = intake->limits};
 	int ret;
 
+	writeback_begin(intake->writeback);
 	request.carries_out = !intake->graph->backend.ops->is_layered;
 	if (intake->options->progress && label) {
 		request.progress = tell_progress;
@@ -204,6 +205,7 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 
 	if (ret)
 		return ret;
+	writeback_begin(intake->writeback);
 	request.copy_fd = copy_fd;
 	ret = layer_digest(&request, &staged.result, err);
 	if (ret) {

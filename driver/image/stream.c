@@ -289,6 +289,10 @@ int stream_place(struct source *source, struct source_member *member, struct lay
 			openat(store->session_fd, member->staged.blob.text, O_RDONLY | O_CLOEXEC);
 	else if (!place.staged && named_digest(member->name, &digest))
 		place.fd = content_open(store, &digest, err);
+	if (place.fd < -1 && place.fd != -ENOENT)
+		return place.fd;
+	if (place.fd < 0 && place.staged && place.staged->has_blob)
+		return fail_errno(err, "open a blob");
 	place.owns_fd = place.fd >= 0;
 	if (!place.staged && place.fd < 0)
 		return refuse(err, "%s is gone from the store", quote(member->name).text);

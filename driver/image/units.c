@@ -194,18 +194,50 @@ int units_look_up(struct units *units, struct source *source, struct snapdrv_err
 	return ret;
 }
 
+/* Return: 1 the tree that was found in the store is not there any more, 0 it is, or negative. */
+static int is_lost(const struct units *units, const struct unit *unit, struct snapdrv_error *err)
+{
+	int64_t one;
+	int found = 1;
+
+	if (unit->has_tree)
+		found = db_get_int(units->intake->graph->store.db, &one, err,
+				   "SELECT 1 FROM tree WHERE id = ?", "i", unit->tree.id);
+	return found < 0 ? found : !found;
+}
+
+/* What was unpacked over a tree that is lost is unpacked again; its blob is right as it is. */
+static int forget_unpacked(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	const struct staged blob = {.has_blob = unit->staged.has_blob, .blob = unit->staged.blob};
+
+	if (unit->place.fd < 0 && !unit->place.fetch)
+		return unit_fail(unit,
+				 fail(err, SNAPDRV_FAILED, EAGAIN,
+				      "a layer below it has been removed, and the stream is past "
+				      "it: load it again"),
+				 err);
+	unit->staged.has_blob = 0;
+	staged_drop(units->intake, &unit->staged);
+	unit->staged = blob;
+	return 0;
+}
+
 int units_lost(struct units *units, struct snapdrv_error *err)
 {
-	for (size_t i = 0; i < units->count; i++) {
-		int64_t one;
-		int found = 1;
+	int is_layered = units->intake->graph->backend.ops->is_layered, any = 0, ret = 0;
 
-		if (units->items[i]->has_tree)
-			found = db_get_int(units->intake->graph->store.db, &one, err,
-					   "SELECT 1 FROM tree WHERE id = ?", "i",
-					   units->items[i]->tree.id);
-		if (found <= 0)
-			return found < 0 ? found : 1;
+	/* Parents stand before their children. */
+	for (size_t i = 0; i < units->count && ret >= 0; i++) {
+		struct unit *unit = units->items[i];
+
+		ret = is_lost(units, unit, err);
+		unit->is_lost = ret == 1 || (unit->parent && unit->parent->is_lost);
+		any |= ret == 1;
+		if (ret || !unit->is_lost || !unit->staged.is_unpacked ||
+		    (is_layered && !unit->staged.needs_lower))
+			continue;
+		ret = forget_unpacked(units, unit, err);
 	}
-	return 0;
+	return ret < 0 ? ret : any;
 }

@@ -20,6 +20,7 @@ struct unit {
 	int is_done;	   /* unpacked or read, if it had to be */
 	int is_bound;	   /* its tree is complete */
 	int is_listed;	   /* a thread has its inventory, or it needs none */
+	int is_lost;	   /* its tree, or one below, has been removed from the store */
 	struct unit *twin; /* another one with the same DiffID, whose tree may do for both */
 	struct tree_record tree;
 	struct staged staged;
@@ -59,8 +60,11 @@ int units_unpack(struct units *units, struct snapdrv_error *err);
 int units_seal(struct units *units, struct snapdrv_error *err);
 
 /**
- * units_lost() - whether a tree that was found in the store has been removed since: what failed over it
- * is to be tried again. Return: 1, 0, or a negative errno value.
+ * units_lost() - whether a tree that was found in the store has been removed since.
+ *
+ * What was unpacked over it is dropped: it is to be tried again. Not while units_unpack() works.
+ *
+ * Return: 1, 0, or a negative errno value: EAGAIN for what cannot be read again.
  */
 int units_lost(struct units *units, struct snapdrv_error *err);
 

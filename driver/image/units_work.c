@@ -197,14 +197,20 @@ static int read_place(struct units *units, struct unit *unit, int keep, struct s
 static int read_unit(struct units *units, struct unit *unit, struct snapdrv_error *err)
 {
 	struct fetch *fetch = unit->place.fetch;
-	int keep =
-		intake_keeps_blobs(units->intake) && (unit->wants_blob || !unit->layer->has_blob);
+	/* The blob of a layer that is unpacked once more is there. */
+	const struct staged before = unit->staged;
+	int keep = intake_keeps_blobs(units->intake) && !before.has_blob &&
+		   (unit->wants_blob || !unit->layer->has_blob);
 	int ret = read_place(units, unit, keep, err);
 
 	/* What an earlier run left of a blob may have suffered since. */
 	if (ret && fetch && err->code == SNAPDRV_REFUSED && fetch_again(fetch)) {
 		staged_drop(units->intake, &unit->staged);
 		ret = read_place(units, unit, keep, err);
+	}
+	if (!ret && before.has_blob) {
+		unit->staged.has_blob = 1;
+		unit->staged.blob = before.blob;
 	}
 	if (ret || !fetch || !keep)
 		return ret;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -82,6 +83,21 @@ int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct sna
 	return 0;
 }
 
+int file_open_regular(int path_fd)
+{
+	char link[64];
+	struct stat st;
+	int fd;
+
+	if (fstat(path_fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int file_make_dirs(const char *path, struct snapdrv_error *err)
 {
 	cleanup_free char *copy = strdup(path);
@@ -129,6 +145,24 @@ int file_open_below(int top_fd, const char *path)
 	return steal_fd(&fd);
 }
 
+/* All of it: a disk that gets full takes a part first, and says why at the next write alone. */
+static int write_at(int fd, const char *data, size_t size, off_t offset, const char *what,
+		    struct snapdrv_error *err)
+{
+	while (size) {
+		ssize_t written = pwrite(fd, data, size, offset);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return fail_errno(err, "write %s", what);
+		data += written;
+		offset += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
 /* Data runs of `in`, found by SEEK_DATA, are copied to the same place; what lies between stays a hole. */
 static int copy_data(int in, int out, off_t size, const char *what, struct snapdrv_error *err)
 {
@@ -146,15 +180,17 @@ static int copy_data(int in, int out, off_t size, const char *what, struct snapd
 			char buffer[1 << 16];
 			size_t want = (size_t)(end - at) < sizeof(buffer) ? (size_t)(end - at)
 									  : sizeof(buffer);
-			ssize_t got = pread(in, buffer, want, at);
+			ssize_t got = file_read_at(in, buffer, want, at, err);
+			int ret;
 
 			if (got < 0)
-				return fail_errno(err, "read %s", what);
+				return fail_within(err, (int)got, "%s", what);
 			if (!got)
 				return fail(err, SNAPDRV_FAILED, ESTALE,
 					    "read %s: it became shorter meanwhile", what);
-			if (pwrite(out, buffer, (size_t)got, at) != got)
-				return fail_errno(err, "write %s", what);
+			ret = write_at(out, buffer, (size_t)got, at, what, err);
+			if (ret)
+				return ret;
 			at += got;
 		}
 	}

@@ -38,6 +38,15 @@ ssize_t file_read_at(int fd, void *data, size_t size, off_t offset, struct snapd
 int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct snapdrv_error *err);
 
 /**
+ * file_open_regular() - open a regular file for reading, and nothing else: opening a device may do something
+ * (a watchdog starts, a tape winds back), and whoever has made the name may put one there at any time.
+ * @path_fd: opened with O_PATH. Borrowed.
+ *
+ * Return: a descriptor, or a negative errno value; EINVAL when it is no regular file.
+ */
+int file_open_regular(int path_fd);
+
+/**
  * file_make_dirs() - mkdir(2) of an absolute path and all that is missing above it, mode 0755.
  */
 int file_make_dirs(const char *path, struct snapdrv_error *err);

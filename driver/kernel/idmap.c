@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -42,12 +43,16 @@ static int write_map(pid_t child, const char *file, uint32_t first, uint32_t siz
 /* A user namespace that maps as the shift says. A descriptor, or a negative errno value. */
 static int open_namespace(const struct id_shift *shift, struct snapdrv_error *err)
 {
-	pid_t child = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	pid_t parent = getpid(), child;
 	char path[64];
 	int fd = -1;
 
+	child = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (!child) {
-		/* Nothing but what is safe in a child of many threads, until it is killed. */
+		/* Nothing but what is safe in a child of many threads, until it is killed, as its parent may be. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			kill(getpid(), SIGKILL);
 		for (;;)
 			pause();
 	}
@@ -60,7 +65,8 @@ static int open_namespace(const struct id_shift *shift, struct snapdrv_error *er
 	if (fd < 0)
 		fd = fail_errno(err, "shift owners: map a user namespace");
 	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
 	return fd;
 }
 

@@ -2,6 +2,7 @@
 /* Settling the marks of a layer over its lower layers: one walk, each directory after what is in it. */
 #include "kernel/marks.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,9 @@ static int settle(struct walk *walk, int fd, int is_implied, struct snapdrv_erro
 			    "entry below %s, a symlink of a lower layer: it has to be unpacked "
 			    "over its parent",
 			    quote(path).text);
+	errno = from < 0 ? -from : 0;
+	if (from < 0 && !level->is_hidden && !resolve_is_absent(from))
+		return fail_errno(err, "open directory %s below", quote(path).text);
 	level->is_below = from >= 0;
 	if (from < 0)
 		ret = drop_whiteouts(level, fd, err);

@@ -21,18 +21,37 @@ DEFINE_CLEANUP(iter, struct libmnt_iter, mnt_free_iter)
 #define cleanup_table __attribute__((cleanup(cleanup_table_at)))
 #define cleanup_iter __attribute__((cleanup(cleanup_iter_at)))
 
-/* STATX_ATTR_MOUNT_ROOT is Linux 5.8; before it, a root is on another device than its parent. */
+/* The number of the mount that a descriptor is on (Linux 3.15), or -1. */
+static int mount_id(int fd)
+{
+	char path[64], text[512], *line;
+	cleanup_fd int info_fd = -1;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info_fd = open(path, O_RDONLY | O_CLOEXEC);
+	length = info_fd < 0 ? -1 : read(info_fd, text, sizeof(text) - 1);
+	if (length < 0)
+		return -1;
+	text[length] = '\0';
+	line = strstr(text, "mnt_id:");
+	return line ? atoi(line + strlen("mnt_id:")) : -1;
+}
+
+/*
+ * STATX_ATTR_MOUNT_ROOT is Linux 5.8, and a filter may keep statx(2) from us. A bind mount may be on the
+ * device of its parent, but it has a number of its own.
+ */
 int mount_is(int dir_fd, const char *name)
 {
+	cleanup_fd int fd = -1;
 	struct statx stx;
-	struct stat here, above;
 
 	if (!statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) &&
 	    stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
 		return !!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
-	if (fstatat(dir_fd, name, &here, AT_SYMLINK_NOFOLLOW) || fstat(dir_fd, &above))
-		return 0;
-	return here.st_dev != above.st_dev;
+	fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && mount_id(fd) != mount_id(dir_fd);
 }
 
 /* 1: this kernel, or a filter around this process, lacks the new calls. */

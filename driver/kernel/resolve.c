@@ -251,3 +251,8 @@ int resolve_make(int root_fd, const char *path, const struct resolve_maker *make
 
 	return walk_open(&walk, below_root(path), O_RDONLY | O_DIRECTORY);
 }
+
+int resolve_is_absent(int ret)
+{
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP || ret == -ENAMETOOLONG;
+}

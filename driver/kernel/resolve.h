@@ -26,6 +26,12 @@ int resolve_open(int root_fd, const char *path, int flags);
  */
 int resolve_open_beneath(int root_fd, const char *path, int flags);
 
+/**
+ * resolve_is_absent() - whether a failure of these says that no such thing is there, rather than that it could
+ * not be looked for.
+ */
+int resolve_is_absent(int ret);
+
 /** struct resolved - a path from a root to something, without a symlink, `.` or slashes around; "" is the root. */
 struct resolved {
 	char path[PATH_MAX];

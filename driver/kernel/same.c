@@ -69,13 +69,16 @@ int same_attributes(const struct same_file *one, const struct same_file *other, 
 	return skips_xattrs ? 1 : same_xattrs(one, other, err);
 }
 
-/* What was put in the file's place meanwhile is not waited for, nor does it become our terminal. */
+/* What was put in the file's place meanwhile is another thing, and not opened. */
 static int open_file(const struct same_file *file, struct snapdrv_error *err)
 {
-	int fd = openat(file->dir_fd, file->name,
-			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	cleanup_fd int path_fd = openat(file->dir_fd, file->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd = path_fd < 0 ? -errno : file_open_regular(path_fd);
 
-	return fd < 0 ? fail_errno(err, "open %s", quote(file->name).text) : fd;
+	if (fd >= 0)
+		return fd;
+	errno = fd == -EINVAL ? ENOENT : -fd;
+	return fail_errno(err, "open %s", quote(file->name).text);
 }
 
 int same_content(const struct same_file *one, const struct same_file *other,

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/file.h"
 
 #define EXTENTS 256 /* asked for at once */
 
@@ -98,17 +99,25 @@ static int own_extents(struct count *count, int fd, uint64_t *ret_bytes)
 	return 1;
 }
 
+/* In a tree that somebody works in, another thing may be there than was a moment ago: then it does not count. */
+static int skip_gone(struct count *count, const char *name, int errnum)
+{
+	if (errnum == ENOENT || errnum == ENOTDIR || errnum == EINVAL)
+		return 0;
+	errno = errnum;
+	return fail_errno(count->err, "open %s", quote(name).text);
+}
+
 static int count_file(struct count *count, int dir_fd, const char *name, const struct stat *st)
 {
 	uint64_t bytes = (uint64_t)st->st_blocks * 512;
-	cleanup_fd int fd = -1;
+	cleanup_fd int path_fd = -1, fd = -1;
 
 	if (st->st_size) {
-		fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		path_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		fd = path_fd < 0 ? -errno : file_open_regular(path_fd);
 		if (fd < 0)
-			return errno == ENOENT
-				       ? 0
-				       : fail_errno(count->err, "open %s", quote(name).text);
+			return skip_gone(count, name, -fd);
 		if (own_extents(count, fd, &bytes) < 0)
 			return -EIO;
 	}
@@ -136,9 +145,7 @@ static int count_entry(struct count *count, int dir_fd, const char *name)
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_errno(count->err, "open %s", quote(name).text);
-	return count_dir(count, fd);
+	return fd < 0 ? skip_gone(count, name, errno) : count_dir(count, fd);
 }
 
 /* @fd is given away. */
@@ -146,18 +153,21 @@ static int count_dir(struct count *count, int fd)
 {
 	cleanup_dir DIR *dir = fdopendir(fd);
 	struct dirent *entry;
-	int ret = 0;
+	int ret;
 
 	if (!dir) {
 		ret = fail_errno(count->err, "list a directory");
 		close(fd);
 		return ret;
 	}
-	while (!ret && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			ret = count_entry(count, fd, entry->d_name);
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		ret = count_entry(count, fd, entry->d_name);
+		if (ret)
+			return ret;
 	}
-	return ret;
+	return errno ? fail_errno(count->err, "list a directory") : 0;
 }
 
 int usage_of_tree(int fd, struct usage *ret_usage, struct snapdrv_error *err)

@@ -151,6 +151,16 @@ static int seal_file(struct sealing *sealing, int dir_fd, const char *name)
 	return ret < 0 ? fail_errno(sealing->err, "turn fs-verity on for %s", quote(name).text) : 0;
 }
 
+int verity_is_on(int dir_fd, const char *name)
+{
+	struct statx st;
+
+	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_SIZE, &st) ||
+	    !S_ISREG(st.stx_mode) || !st.stx_size)
+		return -1;
+	return !!(st.stx_attributes & STATX_ATTR_VERITY);
+}
+
 static int seal_directory(struct sealing *sealing);
 
 static int is_directory(int dir_fd, const struct dir_entry *entry)

@@ -14,6 +14,9 @@
  */
 int verity_probe(int dir_fd, struct snapdrv_error *err);
 
+/** verity_is_on() - whether a file is sealed. Return: 1, 0, or -1: it is no regular file with content. */
+int verity_is_on(int dir_fd, const char *name);
+
 /**
  * verity_seal_tree() - turn fs-verity on for the regular files of a tree that have content.
  * @root_fd: its root, open for reading. No file in it may be open for writing.

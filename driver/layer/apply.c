@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -189,6 +190,14 @@ static int collect_attributes(struct archive_entry *entry, const struct timespec
 	return 0;
 }
 
+/* What libarchive could not read: the layer's fault, or this machine's. */
+static int refuse_archive(const struct layer *layer, const char *where, struct snapdrv_error *err)
+{
+	if (archive_errno(layer->archive) == ENOMEM)
+		return fail_memory(err);
+	return refuse(err, "%s%s", where, archive_error_string(layer->archive));
+}
+
 static int copy_data(struct layer *layer, struct archive_entry *entry, struct snapdrv_error *err)
 {
 	struct archive *archive = layer->archive;
@@ -213,7 +222,7 @@ static int copy_data(struct layer *layer, struct archive_entry *entry, struct sn
 		layer->count.bytes += size;
 	}
 	if (ret != ARCHIVE_EOF)
-		return refuse(err, "%s", archive_error_string(archive));
+		return refuse_archive(layer, "", err);
 	if (layer->feed.is_padded &&
 	    (is_sparse || start + (uint64_t)archive_entry_size(entry) > layer->feed.total))
 		return refuse(err, "truncated archive");
@@ -316,10 +325,13 @@ static int apply_all(struct layer *layer, uint64_t max_entries, struct snapdrv_e
 	if (archive_read_open(layer->archive, &layer->feed, NULL, feed_block, NULL))
 		return refuse(err, "not a tar archive");
 	while ((found = tar_next(layer->archive, &entry))) {
-		if (found < 0)
-			return refuse(err, "after %llu entries: %s",
-				      (unsigned long long)layer->count.entries,
-				      archive_error_string(layer->archive));
+		if (found < 0) {
+			char where[48];
+
+			snprintf(where, sizeof(where),
+				 "after %llu entries: ", (unsigned long long)layer->count.entries);
+			return refuse_archive(layer, where, err);
+		}
 		if (++layer->count.entries > max_entries)
 			return refuse(err, "more than %llu entries",
 				      (unsigned long long)max_entries);

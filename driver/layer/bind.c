@@ -114,13 +114,22 @@ int tree_writer_is_tied(const struct tree_writer *writer)
 	return writer->is_tied;
 }
 
-/* Whether the lower layers have a directory in the place of this one: it may stand over something else. */
-static int is_dir_below(const struct node *node, int lower_fd)
+/*
+ * Whether the lower layers have a directory in the place of this one: it may stand over something else.
+ * Return: 1, 0 or a negative errno value.
+ */
+static int is_dir_below(const struct node *node, int lower_fd, struct snapdrv_error *err)
 {
-	cleanup_free char *path = node_path(node, NULL);
-	cleanup_fd int fd = path ? resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY) : -1;
+	cleanup_free char *path = node_path(node, err);
+	cleanup_fd int fd = -1;
 
-	return fd >= 0;
+	if (!path)
+		return -ENOMEM;
+	fd = resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY);
+	if (fd >= 0 || resolve_is_absent(fd))
+		return fd >= 0;
+	errno = -fd;
+	return fail_errno(err, "open directory %s below", quote(path).text);
 }
 
 /* A directory that only the lower layers describe: it is to look as it does there. */
@@ -141,9 +150,11 @@ static int bind_directory(struct tree_writer *writer, struct node *node, int low
 		return 1;
 	if (!(node->flags & NODE_WANTED) && (from == -ENOENT || from == -ELOOP || from == -ENOTDIR))
 		return drop_directory(writer, node, err);
-	if (from == -ENOENT || from == -ELOOP ||
-	    (from == -ENOTDIR && !is_dir_below(node->parent, lower_fd)))
+	if (from == -ENOENT || from == -ELOOP)
 		return 0;
+	ret = from == -ENOTDIR ? is_dir_below(node->parent, lower_fd, err) : 1;
+	if (ret <= 0)
+		return ret;
 	if (from == -ENOTDIR)
 		return refuse(err, "entry below %s, which is not a directory", quote(path).text);
 	errno = from < 0 ? -from : 0;
@@ -170,14 +181,14 @@ static int drop_whiteouts(int fd, struct snapdrv_error *err)
 
 	if (!dir)
 		return fail_errno(err, "list a directory");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (entry->d_type != DT_CHR ||
 		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) || st.st_rdev)
 			continue;
 		if (unlinkat(fd, entry->d_name, 0))
 			return fail_errno(err, "remove a whiteout");
 	}
-	return 0;
+	return errno ? fail_errno(err, "list a directory") : 0;
 }
 
 /*
@@ -187,16 +198,12 @@ static int drop_whiteouts(int fd, struct snapdrv_error *err)
 static int bind_whiteouts(struct tree_writer *writer, struct node *node, int lower_fd,
 			  struct snapdrv_error *err)
 {
-	cleanup_free char *path = node_path(node, err);
-	cleanup_fd int from = -1;
 	int fd, ret;
 
-	if (!path)
-		return -ENOMEM;
 	if (lower_fd >= 0 && node_sees_lower(node)) {
-		from = resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY);
-		if (from >= 0)
-			return 0;
+		ret = is_dir_below(node, lower_fd, err);
+		if (ret)
+			return ret < 0 ? ret : 0;
 	}
 	writer->is_tied = 1;
 	fd = node_fd(&writer->nodes, node, err);
@@ -291,6 +298,9 @@ int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv
 	at = lower_fd < 0 ? -ENOENT
 			  : resolve_open_beneath(lower_fd, link->target, O_PATH | O_NOFOLLOW);
 	/* With the lower layers in view, symlinks on the way are followed, perhaps back into this layer. */
+	errno = at < 0 ? -at : 0;
+	if (at < 0 && !resolve_is_absent(at))
+		return fail_errno(err, "open %s below", quote(link->target).text);
 	if (at < 0 && lower_fd >= 0 && writer->lower_fd < 0)
 		return 1;
 	if (at < 0 || fstat(at, &st))

@@ -97,8 +97,10 @@ static int take_inherited(struct tree_writer *writer, struct node *node, const s
 	if (node->mode & SPECIAL_BITS && fchmod(fd, node->mode & ~SPECIAL_BITS))
 		return fail_errno(err, "set the mode of directory %s", quote(node->name).text);
 	size = fgetxattr(fd, default_acl, NULL, 0);
-	if (size <= 0)
+	if (!size || (size < 0 && (errno == ENODATA || errno == EOPNOTSUPP)))
 		return 0;
+	if (size < 0)
+		return fail_errno(err, "read the default ACL of %s", quote(node->name).text);
 	node->default_acl = malloc((size_t)size);
 	if (!node->default_acl)
 		return fail_memory(err);
@@ -182,7 +184,7 @@ static int prune(struct tree_writer *writer, struct node *dir, struct snapdrv_er
 {
 	cleanup_dir DIR *list = NULL;
 	struct dirent *entry;
-	int fd, list_fd, ret = 0;
+	int fd, list_fd, ret;
 
 	if (dir->flags & (NODE_COVERED | NODE_OPAQUE))
 		return 0;
@@ -193,11 +195,14 @@ static int prune(struct tree_writer *writer, struct node *dir, struct snapdrv_er
 	list = list_fd < 0 ? NULL : fdopendir(list_fd);
 	if (!list)
 		return fail_errno(err, "list directory %s", quote(dir->name).text);
-	while (!ret && (entry = readdir(list))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			ret = prune_entry(writer, dir, entry->d_name, err);
+	for (errno = 0; (entry = readdir(list)); errno = 0) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		ret = prune_entry(writer, dir, entry->d_name, err);
+		if (ret)
+			return ret;
 	}
-	return ret;
+	return errno ? fail_errno(err, "list directory %s", quote(dir->name).text) : 0;
 }
 
 int carry_whiteout(struct tree_writer *writer, struct node *dir, const char *name,

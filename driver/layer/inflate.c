@@ -7,6 +7,7 @@
 #include <isa-l/igzip_lib.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -141,6 +142,8 @@ static ssize_t read_zstd(struct inflater *inflater, void *data, size_t size,
 			break;
 		in = (ZSTD_inBuffer){inflater->in, inflater->end, inflater->at};
 		left = ZSTD_decompressStream(inflater->zstd, &out, &in);
+		if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation)
+			return fail_memory(err);
 		if (ZSTD_isError(left))
 			return refuse(err, "corrupt zstd stream: %s", ZSTD_getErrorName(left));
 		inflater->in_member = left != 0;
@@ -149,6 +152,13 @@ static ssize_t read_zstd(struct inflater *inflater, void *data, size_t size,
 			return refuse(err, "truncated zstd stream");
 	}
 	return (ssize_t)out.pos;
+}
+
+static int refuse_stream(struct archive *filter, struct snapdrv_error *err)
+{
+	if (archive_errno(filter) == ENOMEM)
+		return fail_memory(err);
+	return refuse(err, "corrupt stream: %s", archive_error_string(filter));
 }
 
 static ssize_t read_filter(struct inflater *inflater, void *data, size_t size,
@@ -165,8 +175,7 @@ static ssize_t read_filter(struct inflater *inflater, void *data, size_t size,
 				    "%s", inflater->filter_error.message);
 		}
 		if (got < 0)
-			return refuse(err, "corrupt stream: %s",
-				      archive_error_string(inflater->filter));
+			return refuse_stream(inflater->filter, err);
 		if (!got)
 			break;
 		filled += (size_t)got;
@@ -202,7 +211,7 @@ static int start_filter(struct inflater *inflater, struct snapdrv_error *err)
 	archive_read_support_format_raw(filter);
 	if (archive_read_open(filter, inflater, NULL, feed_filter, NULL) ||
 	    archive_read_next_header(filter, &entry))
-		return refuse(err, "corrupt stream: %s", archive_error_string(filter));
+		return refuse_stream(filter, err);
 	return 0;
 }
 

@@ -58,6 +58,8 @@ static int fail_archive(struct members *members, struct snapdrv_error *err)
 	if (members->error.code)
 		return fail(err, members->error.code, members->error.errnum, "%s",
 			    members->error.message);
+	if (archive_errno(members->archive) == ENOMEM)
+		return fail_memory(err);
 	return refuse(err, "%s", archive_error_string(members->archive));
 }
 

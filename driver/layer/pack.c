@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "kernel/file.h"
 #include "layer/header.h"
 #include "layer/holes.h"
 
@@ -292,20 +293,26 @@ static int is_gone(int ret)
 
 /*
  * What the name is now; a regular file is opened, and what stat(2) says is of that file then. In its
- * place there may be a FIFO, which is not waited for.
+ * place there may be a FIFO or device meanwhile, which is not opened.
  */
 static int open_entry(const struct change *change, struct stat *ret_st, int *ret_fd,
 		      struct snapdrv_error *err)
 {
+	cleanup_fd int path_fd = -1, fd = -1;
+
 	if (fstatat(change->dir_fd, change->name, ret_st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat");
 	if (!S_ISREG(ret_st->st_mode))
 		return 0;
-	*ret_fd = openat(change->dir_fd, change->name,
-			 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (*ret_fd < 0 || fstat(*ret_fd, ret_st))
+	path_fd = openat(change->dir_fd, change->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = path_fd < 0 ? -errno : file_open_regular(path_fd);
+	if (fd == -EINVAL)
+		return -ENOENT;
+	errno = fd < 0 ? -fd : 0;
+	if (fd < 0 || fstat(fd, ret_st))
 		return fail_errno(err, "open");
-	return S_ISREG(ret_st->st_mode) ? 0 : -ENOENT;
+	*ret_fd = steal_fd(&fd);
+	return 0;
 }
 
 static void clamp(const struct pack *pack, struct timespec *time)

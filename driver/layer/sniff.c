@@ -79,7 +79,7 @@ int sniff_tar(int fd, struct snapdrv_error *err)
 	struct input_range range = {.fd = fd, .end = INT64_MAX};
 	const struct layer_input input = input_from_range(&range);
 	cleanup_inflater struct inflater *inflater = NULL;
-	unsigned char header[SNIFF_SIZE];
+	unsigned char header[SNIFF_SIZE] = {0};
 	struct snapdrv_error why = {0};
 	ssize_t got;
 	int ret = inflater_new(&input, &inflater, &why);

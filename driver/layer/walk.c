@@ -129,11 +129,11 @@ static int next_name(struct walk *walk, char name[NAME_MAX + 1], struct snapdrv_
 	return 1;
 }
 
-/* The directory in the lower layers that this one is merged with, or -1. */
+/* The directory in the lower layers that this one is merged with; resolve_is_absent() where none is. */
 static int open_below(struct walk *walk, const char *path)
 {
 	if (walk->writer->lower_fd < 0 || !node_sees_lower(walk->at))
-		return -1;
+		return -ENOENT;
 	/* No symlinks: where this layer put a directory, a symlink below it is hidden. */
 	return resolve_open_beneath(walk->writer->lower_fd, path, O_PATH | O_DIRECTORY);
 }
@@ -144,6 +144,18 @@ static int refuse_parent(const struct walk *walk, const char *name, struct snapd
 		return -ENOTDIR;
 	return refuse_doubtfully(walk->writer, err, "its parent %s is not a directory",
 				 quote(name).text);
+}
+
+static int stat_below(int fd, const char *name, struct stat *ret_st)
+{
+	return fstatat(fd, name, ret_st, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}
+
+/* What cannot be looked at for another reason may be there: without it the tree would be a wrong one. */
+static int fail_unless_absent(int ret, const char *name, struct snapdrv_error *err)
+{
+	errno = -ret;
+	return resolve_is_absent(ret) ? 0 : fail_errno(err, "look for %s below", quote(name).text);
 }
 
 /*
@@ -159,8 +171,9 @@ static int look_below(struct walk *walk, const char *name, struct snapdrv_error 
 
 	if (!dir)
 		return -ENOMEM;
-	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return 0;
+	ret = fd < 0 ? fd : stat_below(fd, name, &st);
+	if (ret)
+		return fail_unless_absent(ret, name, err);
 	if (S_ISDIR(st.st_mode))
 		return 2;
 	if (!S_ISLNK(st.st_mode))
@@ -321,13 +334,18 @@ static int look_far_below(struct walk *walk, struct snapdrv_error *err)
 	char name[NAME_MAX + 1];
 	int ret = 0;
 
-	while (fd >= 0 && (ret = next_name(&ahead, name, err)) > 0) {
+	if (!path)
+		return -ENOMEM;
+	if (fd < 0)
+		return fail_unless_absent(fd, path, err);
+	while ((ret = next_name(&ahead, name, err)) > 0) {
 		cleanup_free char *above = steal_ptr(&path);
 		struct stat st;
 		int next;
 
-		if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
-			return 0;
+		ret = stat_below(fd, name, &st);
+		if (ret)
+			return fail_unless_absent(ret, name, err);
 		if (S_ISLNK(st.st_mode)) {
 			ahead.at = NULL;
 			ret = follow(&ahead, fd, name, err);
@@ -343,7 +361,7 @@ static int look_far_below(struct walk *walk, struct snapdrv_error *err)
 			return -ENOMEM;
 		next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
-			return 0;
+			return fail_unless_absent(-errno, name, err);
 		close(fd);
 		fd = next;
 	}

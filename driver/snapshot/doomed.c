@@ -150,10 +150,11 @@ static int take_over(struct doomed *all, const struct doomed *doomed, struct sna
 	return ret;
 }
 
-/* What is forgotten here for want of memory is found by a later sweep. */
+/* What is forgotten here for want of memory is found by the next opening. */
 void graph_bury(struct graph *graph, struct doomed *doomed)
 {
-	take_over(&graph->doomed, doomed, NULL);
+	if (take_over(&graph->doomed, doomed, NULL))
+		store_leave(&graph->store);
 	if (graph->doomed.count + graph->doomed.n_removed + graph->doomed.blobs.count > WAITING_MAX)
 		graph_flush(graph, NULL);
 }
@@ -182,7 +183,7 @@ static int release_marked(struct graph *graph, struct snapdrv_error *err)
 int graph_flush(struct graph *graph, struct snapdrv_error *err)
 {
 	struct doomed *doomed = &graph->doomed;
-	int ret;
+	int ret, is_left = 0;
 
 	if (!doomed->count && !doomed->blobs.count && !doomed->n_removed && !doomed->is_late)
 		return 0;
@@ -191,11 +192,12 @@ int graph_flush(struct graph *graph, struct snapdrv_error *err)
 		ret = store_flush(&graph->store, err);
 	shut_down(doomed);
 	for (size_t i = 0; i < doomed->blobs.count && !ret; i++)
-		content_unlink(&graph->store, doomed->blobs.items[i]);
-	for (size_t i = 0; i < doomed->count && !ret; i++) {
-		graph->backend.ops->drop(&graph->backend, graph->store.layers_fd,
-					 tree_ref_of(&doomed->trees[i]).path, NULL);
-	}
+		is_left |= content_unlink(&graph->store, doomed->blobs.items[i]);
+	for (size_t i = 0; i < doomed->count && !ret; i++)
+		is_left |= graph->backend.ops->drop(&graph->backend, graph->store.layers_fd,
+						    tree_ref_of(&doomed->trees[i]).path, NULL);
+	if (ret || is_left)
+		store_leave(&graph->store);
 	doomed_done(doomed);
 	return ret;
 }

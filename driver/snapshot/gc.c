@@ -21,6 +21,7 @@
 #include "store/caches.h"
 #include "store/content.h"
 #include "store/partial.h"
+#include "store/reserve.h"
 
 /* A layer that nothing needs. */
 struct idle {
@@ -287,7 +288,7 @@ int graph_gc(struct graph *graph, const struct snapdrv_gc_options *options,
 	if (!options)
 		options = &no_options;
 	if (!ret)
-		ret = store_session(&graph->store, err) < 0 ? -EIO : 0;
+		ret = reserve_session(&graph->store, err) < 0 ? -EIO : 0;
 	if (!ret)
 		ret = gc_unless_building(graph, options, &gc, err);
 	if (!ret)

@@ -15,6 +15,8 @@
 #include "kernel/file.h"
 #include "kernel/mount.h"
 #include "kernel/sandbox.h"
+#include "snapshot/runtime.h"
+#include "store/reserve.h"
 
 /* The backend's name in the database: 1 found, 0 this is a new store, or negative. */
 static int recorded_driver(struct graph *graph, char driver[32], struct snapdrv_error *err)
@@ -147,17 +149,20 @@ static int restore_draft(struct graph *graph, int session_fd, const char *sessio
 static int restore_drafts(struct graph *graph, int session_fd, const char *session,
 			  struct snapdrv_error *err)
 {
-	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
 	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
 	struct dirent *entry;
 
 	if (!dir)
 		return fail_errno(err, "list staging/%s", session);
-	while (ret >= 0 && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			ret = restore_draft(graph, session_fd, session, entry->d_name, err);
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		ret = restore_draft(graph, session_fd, session, entry->d_name, err);
+		if (ret < 0)
+			return ret;
 	}
-	return ret < 0 ? ret : 0;
+	return errno ? fail_errno(err, "list staging/%s", session) : 0;
 }
 
 /* Remove all that is in a session's directory: files, and trees, which only the backend can remove. */
@@ -233,6 +238,15 @@ static int is_known(struct graph *graph, const struct stray_search *search, cons
 	return db_get_int(graph->store.db, &one, err, search->sql, "s", row_name);
 }
 
+/* Where it is: btrfs moves nothing when it is full, and removes all the same. */
+static int remove_stray(struct graph *graph, int dir_fd, const char *name,
+			struct snapdrv_error *err)
+{
+	if (!unlinkat(dir_fd, name, 0))
+		return 0;
+	return graph->backend.ops->drop(&graph->backend, dir_fd, name, err);
+}
+
 /* A stray that goes away: what is mounted below it would keep it. */
 static int move_stray(struct graph *graph, int dir_fd, const char *name, int session_fd,
 		      struct strays *strays, struct snapdrv_error *err)
@@ -247,8 +261,11 @@ static int move_stray(struct graph *graph, int dir_fd, const char *name, int ses
 			mount_detach_below(path, NULL);
 	}
 	/* Who removed its row may be removing it too. */
-	if (renameat(dir_fd, name, session_fd, moved.text))
+	if (renameat(dir_fd, name, session_fd, moved.text)) {
+		if (errno == ENOSPC || errno == EDQUOT)
+			return remove_stray(graph, dir_fd, name, err);
 		return errno == ENOENT ? 0 : fail_errno(err, "move away %s", quote(name).text);
+	}
 	return strays_add(strays, session_fd, moved.text, err);
 }
 
@@ -265,7 +282,7 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 		return 0;
 	if (!dir)
 		return fail_errno(err, "list a directory of the store");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		cleanup_free char *path = text_format(err, "%s%s", search->where, entry->d_name);
 		int ret;
 
@@ -283,7 +300,7 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 		if (ret < 0)
 			return ret;
 	}
-	return 0;
+	return errno ? fail_errno(err, "list a directory of the store") : 0;
 }
 
 int graph_release_removed(struct graph *graph, struct doomed *doomed, struct snapdrv_error *err)
@@ -347,9 +364,8 @@ int graph_find_strays(struct graph *graph, unsigned flags, struct strays *ret_st
 {
 	cleanup_strays struct strays strays = {0};
 	int is_dry = !!(flags & STRAYS_DRY);
-	int session_fd = is_dry ? -1 : store_session(&graph->store, err);
+	int session_fd = is_dry ? -1 : reserve_session(&graph->store, err);
 	int ret = session_fd < 0 && !is_dry ? session_fd : store_begin(&graph->store, err);
-
 	if (ret)
 		return ret;
 	ret = find_under_lock(graph, flags, session_fd, &strays, err);
@@ -388,6 +404,8 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 	int found, is_new_boot, n_dead = 0, fd;
 	char name[24];
 
+	if (graph->store.is_read_only)
+		return 0;
 	while ((found = store_take_dead_session(&graph->store, name, &fd, err)) == 1) {
 		found = graph->backend.ops->active_safety == SAFE_MADE
 				? restore_drafts(graph, fd, name, err)
@@ -412,6 +430,8 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 	if (!n_dead && !is_new_boot)
 		return 0;
 	found = sweep_strays(graph, err);
+	if (!found)
+		found = runtime_freeze_committed(graph, err);
 	if (!found && is_new_boot)
 		store_mark_boot(&graph->store);
 	return found;

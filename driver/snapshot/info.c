@@ -25,16 +25,27 @@ static int count(struct graph *graph, const char *sql, size_t *ret_count, struct
 	return found < 0 ? found : 0;
 }
 
+static int answer_with(struct snapdrv_driver_info *driver, const struct backend_ops *ops,
+		       const char *answer, struct snapdrv_error *err)
+{
+	driver->name = text_dup(ops->name, err);
+	driver->answer = text_dup(answer, err);
+	return driver->name && driver->answer ? 0 : -ENOMEM;
+}
+
 static int ask(struct graph *graph, const struct backend_ops *ops,
 	       struct snapdrv_driver_info *driver, struct snapdrv_error *err)
 {
 	struct store_name name = store_name(&graph->store);
-	int session_fd = store_session(&graph->store, err);
 	cleanup_fd int scratch_fd = -1;
 	struct snapdrv_error answer;
+	int session_fd;
 
+	if (graph->store.is_read_only)
+		return answer_with(driver, ops, "not tried: the filesystem is read-only", err);
+	session_fd = store_session(&graph->store, &answer);
 	if (session_fd < 0)
-		return session_fd;
+		return answer_with(driver, ops, answer.message, err);
 	if (mkdirat(session_fd, name.text, 0700))
 		return fail_errno(err, "make a directory");
 	scratch_fd = file_open_dir(session_fd, name.text, err);
@@ -42,9 +53,7 @@ static int ask(struct graph *graph, const struct backend_ops *ops,
 		return scratch_fd;
 	driver->usable = !ops->probe(scratch_fd, &answer);
 	unlinkat(session_fd, name.text, AT_REMOVEDIR);
-	driver->name = text_dup(ops->name, err);
-	driver->answer = text_dup(driver->usable ? "works here" : answer.message, err);
-	return driver->name && driver->answer ? 0 : -ENOMEM;
+	return answer_with(driver, ops, driver->usable ? "works here" : answer.message, err);
 }
 
 static int ask_all(struct graph *graph, struct snapdrv_info *info, struct snapdrv_error *err)

@@ -28,11 +28,11 @@ int layers_is_empty(int fd, struct snapdrv_error *err)
 
 	if (!dir)
 		return fail_errno(err, "list a directory");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			return 0;
 	}
-	return 1;
+	return errno ? fail_errno(err, "list a directory") : 1;
 }
 
 /* The length of what all paths have in common, up to a slash: short names matter, see mount_overlay(). */

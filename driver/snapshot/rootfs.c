@@ -97,6 +97,15 @@ int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *s
 	return shown.st_dev == own.st_dev && shown.st_ino == own.st_ino;
 }
 
+int rootfs_look_mounted(struct graph *graph, const char *name, struct snapdrv_error *err)
+{
+	cleanup_fd int dir_fd = open_container(graph, name);
+
+	if (dir_fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		return fail_errno(err, "open directory containers/%s", name);
+	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
+}
+
 char *rootfs_mount_options(struct graph *graph, const char *name)
 {
 	cleanup_free char *path = rootfs_path(graph, name, NULL);
@@ -118,10 +127,16 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 			const struct id_shift *shift, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = -1, target_fd = -1;
-	int ret;
+	int64_t one;
+	int ret = rootfs_look_mounted(graph, name, err);
 
-	if (rootfs_is_mounted(graph, name))
-		return 0;
+	if (ret)
+		return ret < 0 ? ret : 0;
+	/* Somebody may have removed the container since it was found: what is mounted now would stay. */
+	ret = db_get_int(graph->store.db, &one, err,
+			 "SELECT 1 FROM snapshot WHERE id = ? AND NOT removed", "i", snapshot->id);
+	if (ret <= 0)
+		return ret < 0 ? ret : fail(err, SNAPDRV_MISSING, ENOENT, "it has been removed");
 	dir_fd = open_container(graph, name);
 	target_fd = open_rootfs(dir_fd);
 	if (target_fd < 0) {
@@ -157,10 +172,10 @@ int rootfs_umount(struct graph *graph, const char *name, struct doomed *doomed,
 {
 	cleanup_free char *path = NULL;
 	cleanup_fd int kept_fd = -1;
-	int ret;
+	int ret = rootfs_look_mounted(graph, name, err);
 
-	if (!rootfs_is_mounted(graph, name))
-		return 0;
+	if (ret <= 0)
+		return ret;
 	path = rootfs_path(graph, name, err);
 	if (!path)
 		return -ENOMEM;
@@ -181,12 +196,17 @@ int rootfs_peek(struct graph *graph, const struct snapshot *snapshot, struct sna
 int rootfs_read_file(int rootfs_fd, const char *path, size_t max, char **ret_data, size_t *ret_size,
 		     struct snapdrv_error *err)
 {
-	/* Not to wait for the writer of a FIFO, and not to become a terminal's owner. */
-	cleanup_fd int fd = resolve_open(rootfs_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	cleanup_fd int path_fd = resolve_open(rootfs_fd, path, O_PATH), fd = -1;
 	int ret;
 
-	if (fd == -ENOENT || fd == -ENOTDIR)
+	if (path_fd == -ENOENT || path_fd == -ENOTDIR)
 		return 0;
+	fd = path_fd < 0 ? path_fd : file_open_regular(path_fd);
+	if (fd == -EINVAL)
+		return refuse(err, "%s of the image: not a regular file", quote(path).text);
+	errno = fd < 0 ? -fd : 0;
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO || errno == EINTR)
+		return fail_errno(err, "open %s of the image", quote(path).text);
 	if (fd < 0)
 		return refuse(err, "%s of the image cannot be opened (errno %d)", quote(path).text,
 			      -fd);

@@ -17,6 +17,9 @@ int rootfs_remove(struct graph *graph, const char *name, struct snapdrv_error *e
 /** rootfs_is_mounted() - whether a container's tree is mounted. */
 int rootfs_is_mounted(struct graph *graph, const char *name);
 
+/** rootfs_look_mounted() - the same for who acts on it: a negative errno value where it cannot be looked for. */
+int rootfs_look_mounted(struct graph *graph, const char *name, struct snapdrv_error *err);
+
 /** rootfs_shows() - whether what is mounted for a container is its own tree. Return: 1, 0, or negative. */
 int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *snapshot,
 		 struct snapdrv_error *err);

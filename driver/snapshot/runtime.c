@@ -136,11 +136,16 @@ static int prepare_in_change(struct preparation *prep, struct snapdrv_error *err
 {
 	struct tree_record record = {.root_given = 1};
 	cleanup_free char *name = NULL;
+	int64_t top = prep->top.id;
 	int ret = is_taken(prep->graph, prep->key, err);
 
 	if (ret)
 		return ret < 0 ? ret : fail_taken(prep->key, err);
 	ret = prep->parent ? find_parent(prep, err) : 0;
+	/* What was made stands on a tree that was there all the time, or it may lack a part of it. */
+	if (!ret && prep->top.id != top)
+		ret = fail(err, SNAPDRV_MISSING, ENOENT, "parent %s: it has been removed",
+			   quote(prep->parent).text);
 	if (!ret)
 		ret = node_name(prep->key, &name, err);
 	if (!ret)

@@ -33,6 +33,12 @@ int runtime_mounts(struct graph *graph, const char *key, struct snapdrv_mounts *
 int runtime_commit(struct graph *graph, const char *name, const char *key, const char *parent,
 		   const struct labels *labels, struct snapdrv_error *err);
 
+/**
+ * runtime_freeze_committed() - for the sweep: what was committed becomes read-only, where a kill came between
+ * the two.
+ */
+int runtime_freeze_committed(struct graph *graph, struct snapdrv_error *err);
+
 /** runtime_remove() - snapdrv_snapshot_remove(). */
 int runtime_remove(struct graph *graph, const char *key, struct snapdrv_error *err);
 

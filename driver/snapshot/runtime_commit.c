@@ -261,9 +261,30 @@ static int run(struct commitment *commit, const char *parent, struct snapdrv_err
 	if (ret || !commit->is_kept)
 		return ret;
 	made.id = commit->snapshot.tree;
-	graph->backend.ops->freeze(&graph->backend, graph->store.layers_fd, tree_ref_of(&made).path,
-				   NULL);
+	/* It is committed: what fails here, or a kill that comes first, is made up for by the next opening. */
+	if (graph->backend.ops->freeze(&graph->backend, graph->store.layers_fd,
+				       tree_ref_of(&made).path, NULL))
+		store_leave(&graph->store);
 	return 0;
+}
+
+int runtime_freeze_committed(struct graph *graph, struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 "SELECT DISTINCT t.id FROM tree t JOIN snapshot s ON s.tree = t.id"
+			 " WHERE t.in_active AND s.kind = 'c'",
+			 "");
+	int found = query ? 0 : -EIO;
+
+	while (!found && (found = query_next(query, err)) == 1) {
+		const struct tree_record made = {.id = query_int(query, 0), .is_active = 1};
+
+		graph->backend.ops->freeze(&graph->backend, graph->store.layers_fd,
+					   tree_ref_of(&made).path, NULL);
+		found = 0;
+	}
+	return found;
 }
 
 int runtime_commit(struct graph *graph, const char *name, const char *key, const char *parent,

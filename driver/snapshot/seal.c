@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/contents.h"
 #include "kernel/verity.h"
 
 int graph_can_seal(struct graph *graph, struct snapdrv_error *err)
@@ -29,4 +30,24 @@ int graph_seal_tree(struct graph *graph, const struct tree_ref *tree, unsigned p
 	cleanup_fd int fd = backend->ops->open(backend, backend->layers_fd, tree->path, err);
 
 	return fd < 0 ? fd : verity_seal_tree(fd, part, parts, err);
+}
+
+static int look_at_first(void *arg, const struct change *change, struct snapdrv_error *err)
+{
+	int *is_sealed = arg;
+
+	(void)err;
+	*is_sealed = verity_is_on(change->dir_fd, change->name);
+	return *is_sealed < 0 ? 0 : -ECANCELED;
+}
+
+int graph_tree_is_sealed(struct graph *graph, const struct tree_ref *tree)
+{
+	struct backend *backend = &graph->backend;
+	cleanup_fd int fd = backend->ops->open(backend, backend->layers_fd, tree->path, NULL);
+	int is_sealed = 0;
+
+	if (fd >= 0)
+		contents_walk(fd, look_at_first, NULL, &is_sealed, NULL);
+	return is_sealed == 1;
 }

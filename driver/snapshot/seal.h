@@ -16,4 +16,10 @@ int graph_can_seal(struct graph *graph, struct snapdrv_error *err);
 int graph_seal_tree(struct graph *graph, const struct tree_ref *tree, unsigned part, unsigned parts,
 		    struct snapdrv_error *err);
 
+/**
+ * graph_tree_is_sealed() - whether a layer's tree was sealed: its first file that has content tells.
+ * Return: 1, or 0, also where there is no such file, or no tree.
+ */
+int graph_tree_is_sealed(struct graph *graph, const struct tree_ref *tree);
+
 #endif

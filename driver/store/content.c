@@ -172,19 +172,25 @@ int content_forget(struct store *store, const char *digest, struct snapdrv_error
 		      "s", digest);
 }
 
-void content_unlink(struct store *store, const char *text)
+int content_unlink(struct store *store, const char *text)
 {
 	struct store_name name = store_name(store);
 	int session_fd = store_session(store, NULL);
 	struct digest digest;
-	int moved = 0;
+	int found, failed = 0;
 
-	if (session_fd < 0 || digest_parse(text, &digest, NULL) || store_begin(store, NULL))
-		return;
-	if (!content_has(store, &digest, NULL))
-		moved = !renameat(store->content_fd, text + strlen("sha256:"), session_fd,
-				  name.text);
+	if (digest_parse(text, &digest, NULL))
+		return 0;
+	if (session_fd < 0 || store_begin(store, NULL))
+		return -EIO;
+	found = content_has(store, &digest, NULL);
+	if (!found)
+		failed = renameat(store->content_fd, text + strlen("sha256:"), session_fd,
+				  name.text) &&
+			 unlinkat(store->content_fd, text + strlen("sha256:"), 0) &&
+			 errno != ENOENT;
 	store_rollback(store);
-	if (moved)
+	if (!found)
 		unlinkat(session_fd, name.text, 0);
+	return found < 0 || failed ? -EIO : 0;
 }

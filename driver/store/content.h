@@ -81,8 +81,10 @@ int content_forget(struct store *store, const char *digest, struct snapdrv_error
 
 /**
  * content_unlink() - remove the file of a blob that has no row. What another process has brought back
- * in the meantime stays. A failure leaves a file for the next sweep.
+ * in the meantime stays.
+ *
+ * Return: 0, or negative: it is still there, for store_leave().
  */
-void content_unlink(struct store *store, const char *digest);
+int content_unlink(struct store *store, const char *digest);
 
 #endif

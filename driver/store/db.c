@@ -42,7 +42,12 @@ struct db {
 static int fail_sqlite(struct db *db, struct snapdrv_error *err)
 {
 	int code = sqlite3_extended_errcode(db->handle), errnum = EIO;
+	int system_errno = sqlite3_system_errno(db->handle);
 
+	/* "disk I/O error" is a used up quota, and "unable to open", a lack of descriptors, too. */
+	if (((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN) && system_errno)
+		return fail(err, SNAPDRV_FAILED, system_errno, "database: %s: %s",
+			    sqlite3_errmsg(db->handle), strerror(system_errno));
 	if ((code & 0xff) == SQLITE_FULL)
 		errnum = ENOSPC;
 	else if ((code & 0xff) == SQLITE_NOMEM)
@@ -104,11 +109,24 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 		     int *ret_flags)
 {
 	sqlite3_vfs *base = sqlite3_vfs_find(NULL);
+	int got = 0, ret;
 
 	(void)vfs;
 	if (flags & SQLITE_OPEN_WAL && !access(name, F_OK))
 		flags &= ~SQLITE_OPEN_CREATE;
-	return base->xOpen(base, name, file, flags, ret_flags);
+	ret = base->xOpen(base, name, file, flags, &got);
+	/*
+	 * Whatever kept it from being opened to write (a lack of descriptors), SQLite opens it to read; the error
+	 * would be that of a later write.
+	 */
+	if (ret == SQLITE_OK && flags & SQLITE_OPEN_READWRITE && got & SQLITE_OPEN_READONLY) {
+		file->pMethods->xClose(file);
+		file->pMethods = NULL;
+		return SQLITE_CANTOPEN;
+	}
+	if (ret_flags)
+		*ret_flags = got;
+	return ret;
 }
 
 static void register_vfs(void)
@@ -123,6 +141,16 @@ static void register_vfs(void)
 	vfs.zName = VFS_NAME;
 	vfs.xOpen = open_file;
 	sqlite3_vfs_register(&vfs, 0);
+}
+
+/* A change that says nothing, and does not wait for the disk. */
+static int write_something(struct db *db)
+{
+	db->is_lazy = 1;
+	return run_script(
+		db,
+		"PRAGMA synchronous=NORMAL; UPDATE meta SET value = value + 1 WHERE key = 'merged'",
+		NULL);
 }
 
 static int count_wal_pages(void *arg, sqlite3 *handle, const char *name, int pages)
@@ -144,13 +172,10 @@ static void begin_wal_anew(struct db *db)
 	sqlite3_busy_timeout(db->handle, 0);
 	if (sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL))
 		return;
-	run_script(
-		db,
-		"PRAGMA synchronous=NORMAL; UPDATE meta SET value = value + 1 WHERE key = 'merged'",
-		NULL);
+	write_something(db);
 }
 
-int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
+int db_open(const char *path, int is_read_only, struct db **ret_db, struct snapdrv_error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct db *db = calloc(1, sizeof(*db));
@@ -160,8 +185,10 @@ int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err)
 		return fail_memory(err);
 	pthread_once(&once, register_vfs);
 	if (sqlite3_open_v2(path, &db->handle,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-			    VFS_NAME)) {
+			    SQLITE_OPEN_NOMUTEX |
+				    (is_read_only ? SQLITE_OPEN_READONLY
+						  : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
+			    is_read_only ? NULL : VFS_NAME)) {
 		ret = fail_sqlite(db, err);
 	} else {
 		sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
@@ -412,6 +439,11 @@ int db_commit(struct db *db, struct snapdrv_error *err)
 	if (ret < 0)
 		db_rollback(db);
 	return ret < 0 ? ret : 0;
+}
+
+int db_forget_commit(struct db *db)
+{
+	return write_something(db);
 }
 
 void db_rollback(struct db *db)

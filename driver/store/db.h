@@ -14,10 +14,11 @@ struct query;
 /**
  * db_open() - open the database of a store, making it or bringing an older schema up to date.
  * @path: of the file. WAL mode, synchronous=FULL: a row whose commit returned survives a power cut.
+ * @is_read_only: its filesystem is. SQLite reads the WAL then without locking anybody out.
  *
  * Return: 0, or a negative errno value; USAGE when the schema is newer than this version knows.
  */
-int db_open(const char *path, struct db **ret_db, struct snapdrv_error *err);
+int db_open(const char *path, int is_read_only, struct db **ret_db, struct snapdrv_error *err);
 
 /** db_close() - takes NULL. The WAL stays, also after the last one. */
 void db_close(struct db *db);
@@ -89,5 +90,15 @@ int db_check(struct db *db, int is_deep, char **ret_problem, struct snapdrv_erro
 int db_begin(struct db *db, int is_lazy, struct snapdrv_error *err);
 int db_commit(struct db *db, struct snapdrv_error *err);
 void db_rollback(struct db *db);
+
+/**
+ * db_forget_commit() - after db_commit() failed: see to it that the change never comes to be.
+ *
+ * When the sync is what failed, the WAL holds all of the change, and whoever opens the database next as the only
+ * one takes it for committed. Another change over it ends that.
+ *
+ * Return: 0, or negative: the change may be found by a later opening.
+ */
+int db_forget_commit(struct db *db);
 
 #endif

@@ -2,10 +2,12 @@
 /* Locks between processes, on byte ranges of locks/store. */
 #include "store/lock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "base/error.h"
 
@@ -18,8 +20,11 @@ static int set_lock(struct store *store, int command, short type, off_t start, o
 		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
 	int ret;
 
+	/* A lock to write needs a file that can be written to; where nothing can be, this one stands for all. */
 	do {
-		ret = fcntl(store->lock_fd, command, &lock);
+		ret = store->is_read_only
+			      ? flock(store->lock_fd, type == F_UNLCK ? LOCK_UN : LOCK_EX)
+			      : fcntl(store->lock_fd, command, &lock);
 	} while (ret && errno == EINTR);
 	return ret;
 }
@@ -42,6 +47,7 @@ static int compare(const void *a, const void *b)
 
 int lock_layers(struct store *store, struct digest *digests, size_t n, struct snapdrv_error *err)
 {
+	assert(!store->is_writer);
 	qsort(digests, n, sizeof(*digests), compare);
 	for (size_t i = 0; i < n; i++) {
 		if (set_lock(store, F_OFD_SETLKW, F_WRLCK, layer_byte(&digests[i]), 1))
@@ -64,12 +70,16 @@ void unlock_layers(struct store *store)
 
 int lock_writer(struct store *store, struct snapdrv_error *err)
 {
+	/* The kernel would let it have the lock again, and the first unlock would be for both. */
+	assert(!store->is_writer);
 	if (set_lock(store, F_OFD_SETLKW, F_WRLCK, WRITER_BYTE, 1))
 		return fail_errno(err, "wait for other writers");
+	store->is_writer = 1;
 	return 0;
 }
 
 void unlock_writer(struct store *store)
 {
+	store->is_writer = 0;
 	set_lock(store, F_OFD_SETLK, F_UNLCK, WRITER_BYTE, 1);
 }

@@ -110,7 +110,7 @@ int partials_sweep(struct store *store, int only_count, uint64_t *ret_count, uin
 		close(fd);
 		return fail_memory(err);
 	}
-	while (ret >= 0 && (entry = readdir(dir))) {
+	for (errno = 0; ret >= 0 && (entry = readdir(dir)); errno = 0) {
 		uint64_t size;
 
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
@@ -119,6 +119,8 @@ int partials_sweep(struct store *store, int only_count, uint64_t *ret_count, uin
 		*ret_count += ret == 1;
 		*ret_bytes += ret == 1 ? size : 0;
 	}
+	if (ret >= 0 && errno)
+		ret = fail_errno(err, "list " DIRECTORY);
 	unlock_layers(store);
 	if (!only_count)
 		unlinkat(store->root_fd, DIRECTORY, AT_REMOVEDIR);

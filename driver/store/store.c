@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "store/lock.h"
+#include "store/reserve.h"
 
 #define SEARCH_GRANT 0010 /* as an ACL that lets single users through shows (kernel/idmap.h) */
 
@@ -73,6 +74,10 @@ static int open_dirs(struct store *store, struct snapdrv_error *err)
 	if (ret)
 		return ret;
 	store->lock_fd = openat(store->locks_fd, "store", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0 && errno == EROFS) {
+		store->is_read_only = 1;
+		store->lock_fd = openat(store->locks_fd, "store", O_RDONLY | O_CLOEXEC);
+	}
 	return store->lock_fd < 0 ? fail_errno(err, "open locks/store") : 0;
 }
 
@@ -92,24 +97,31 @@ static int open_all(struct store *store, const char *root, struct snapdrv_error 
 	ret = lock_writer(store, err);
 	if (ret)
 		return ret;
-	ret = db_open(db_path, &store->db, err);
+	ret = db_open(db_path, store->is_read_only, &store->db, err);
 	unlock_writer(store);
 	return ret;
 }
 
+static const struct store closed = {.root_fd = -1,
+				    .content_fd = -1,
+				    .layers_fd = -1,
+				    .active_fd = -1,
+				    .containers_fd = -1,
+				    .staging_fd = -1,
+				    .locks_fd = -1,
+				    .lock_fd = -1,
+				    .session_fd = -1};
+
 int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err)
 {
-	struct store store = {.root_fd = -1,
-			      .content_fd = -1,
-			      .layers_fd = -1,
-			      .active_fd = -1,
-			      .containers_fd = -1,
-			      .staging_fd = -1,
-			      .locks_fd = -1,
-			      .lock_fd = -1,
-			      .session_fd = -1};
+	struct store store = closed;
 	int ret = open_all(&store, root, err);
 
+	if (ret && reserve_helps(&store, -ret)) {
+		store_close(&store);
+		store = closed;
+		ret = open_all(&store, root, err);
+	}
 	if (ret) {
 		store_close(&store);
 		return fail_within(err, ret, "store %s", quote(root).text);
@@ -129,12 +141,15 @@ static void close_fd(int *fd)
 
 void store_close(struct store *store)
 {
-	if (store->session_fd >= 0)
+	if (store->session_fd >= 0 && !store->is_left)
 		unlinkat(store->staging_fd, store->session, AT_REMOVEDIR);
 	if (store->db && !lock_writer(store, NULL)) {
 		db_close(store->db);
 		unlock_writer(store);
 	}
+	/* Not by who could not even open it. */
+	if (store->db)
+		reserve_keep(store);
 	store->db = NULL;
 	close_fd(&store->session_fd);
 	close_fd(&store->content_fd);
@@ -176,8 +191,16 @@ static int try_session(struct store *store, struct snapdrv_error *err)
 	return 0;
 }
 
+static int fail_read_only(struct snapdrv_error *err)
+{
+	errno = EROFS;
+	return fail_errno(err, "write to the store");
+}
+
 int store_session(struct store *store, struct snapdrv_error *err)
 {
+	if (store->is_read_only)
+		return fail_read_only(err);
 	while (store->session_fd < 0) {
 		int ret = try_session(store, err);
 
@@ -185,6 +208,12 @@ int store_session(struct store *store, struct snapdrv_error *err)
 			return ret;
 	}
 	return store->session_fd;
+}
+
+void store_leave(struct store *store)
+{
+	store_session(store, NULL);
+	store->is_left = 1;
 }
 
 struct store_name store_name(struct store *store)
@@ -219,7 +248,7 @@ int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
 
 	if (!dir)
 		return fail_errno(err, "list staging");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(store->session) ||
 		    (store->session_fd >= 0 && !strcmp(entry->d_name, store->session)))
 			continue;
@@ -228,7 +257,7 @@ int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
 		strcpy(ret_name, entry->d_name);
 		return 1;
 	}
-	return 0;
+	return errno ? fail_errno(err, "list staging") : 0;
 }
 
 int store_sync(struct store *store, struct snapdrv_error *err)
@@ -238,7 +267,7 @@ int store_sync(struct store *store, struct snapdrv_error *err)
 
 static int begin(struct store *store, int is_lazy, struct snapdrv_error *err)
 {
-	int ret = lock_writer(store, err);
+	int ret = store->is_read_only ? fail_read_only(err) : lock_writer(store, err);
 
 	if (ret)
 		return ret;
@@ -305,6 +334,17 @@ struct store_move {
 	char name[72];
 };
 
+/*
+ * Somebody who was killed between such a move and the commit has left something in the place: the number is
+ * given again, since its row was not. It goes with this session; a sweep might come too late.
+ */
+static int clear_place(struct store *store, int dir_fd, const char *name)
+{
+	struct store_name away = store_name(store);
+
+	return renameat(dir_fd, name, store->session_fd, away.text);
+}
+
 int store_move(struct store *store, const char *session_name, int dir_fd, const char *name,
 	       int is_remade, struct snapdrv_error *err)
 {
@@ -316,7 +356,9 @@ int store_move(struct store *store, const char *session_name, int dir_fd, const 
 	store->moves = moves;
 	snprintf(move.session_name, sizeof(move.session_name), "%s", session_name);
 	snprintf(move.name, sizeof(move.name), "%s", name);
-	if (renameat(store->session_fd, session_name, dir_fd, name))
+	if (renameat(store->session_fd, session_name, dir_fd, name) &&
+	    ((errno != ENOTEMPTY && errno != EEXIST) || clear_place(store, dir_fd, name) ||
+	     renameat(store->session_fd, session_name, dir_fd, name)))
 		return fail_errno(err, "move %s to its place", name);
 	moves[store->n_moves++] = move;
 	return 0;
@@ -328,13 +370,14 @@ static void forget_moves(struct store *store)
 	store->n_moves = 0;
 }
 
-/* What cannot be moved back has no row: the next sweep finds it. */
+/* What cannot be moved back has no row. */
 static void undo_moves(struct store *store)
 {
 	while (store->n_moves--) {
 		const struct store_move *move = &store->moves[store->n_moves];
 
-		renameat(move->dir_fd, move->name, store->session_fd, move->session_name);
+		if (renameat(move->dir_fd, move->name, store->session_fd, move->session_name))
+			store_leave(store);
 	}
 	forget_moves(store);
 }
@@ -358,15 +401,21 @@ int store_commit(struct store *store, struct snapdrv_error *err)
 {
 	int ret = store->is_lazy ? 0 : sync_moves(store, err);
 
-	if (!ret)
-		ret = db_commit(store->db, err);
 	if (ret) {
 		store_rollback(store);
 		return ret;
 	}
+	ret = db_commit(store->db, err);
+	if (ret) {
+		/* Directories, too, were made for it. */
+		store_leave(store);
+		db_rollback(store->db);
+		if (!db_forget_commit(store->db))
+			undo_moves(store);
+	}
 	forget_moves(store);
 	unlock_writer(store);
-	return 0;
+	return ret;
 }
 
 void store_rollback(struct store *store)

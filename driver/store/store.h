@@ -18,6 +18,7 @@
  *   containers/NAME       a container's rootfs/, the mount point
  *   staging/SESSION       what a process is working on; its lock tells whether that process lives
  *   locks/store           byte ranges, see store/lock.h
+ *   locks/reserve         room for the time when the disk is full, see store/reserve.h
  *   locks/boot            the boot in which everything was looked through last
  */
 struct store {
@@ -35,13 +36,18 @@ struct store {
 	unsigned names;		  /* made so far by store_name() */
 	struct store_move *moves; /* made since store_begin() */
 	size_t n_moves;
-	int is_lazy; /* the change that was begun */
+	int is_lazy;   /* the change that was begun */
+	int is_writer; /* holds the writer's lock */
+	int is_left;   /* see store_leave() */
+	int is_read_only; /* its filesystem: what is there can be read, and mounted where it was before */
 	struct db *db;
 };
 
 /**
  * store_open() - open the store at @root, making what is missing. Looks at nothing but the database.
  * @root: made with mode 0700; an existing one gets that mode.
+ *
+ * One whose filesystem is read-only (a broken disk, errors=remount-ro) opens too: what changes it is EROFS then.
  */
 int store_open(const char *root, struct store *ret_store, struct snapdrv_error *err);
 
@@ -57,6 +63,12 @@ void store_close(struct store *store);
  * Return: its descriptor, borrowed, or a negative errno value.
  */
 int store_session(struct store *store, struct snapdrv_error *err);
+
+/**
+ * store_leave() - what has no row could not be removed: the session stays behind when the store is closed, as
+ * that of a process that died, and the next opening looks for all that has no row.
+ */
+void store_leave(struct store *store);
 
 /** store_name() - a name that is not taken in this session: "0", "1", ... */
 struct store_name {
@@ -102,7 +114,10 @@ int store_begin_lazy(struct store *store, struct snapdrv_error *err);
 /** store_flush() - every change that was committed, by whomever, is on disk. One fdatasync(2). */
 int store_flush(struct store *store, struct snapdrv_error *err);
 
-/** store_commit() - after store_begin() the change is on disk when this returns. A failure rolls it back. */
+/**
+ * store_commit() - after store_begin() the change is on disk when this returns. A failure rolls it back; if even
+ * that fails, what was moved stays in its place, for a later opening may find the change, and removes it if not.
+ */
 int store_commit(struct store *store, struct snapdrv_error *err);
 
 /** store_rollback() - give up the change, if there is one. */

@@ -114,11 +114,11 @@ static int is_empty(const char *path, struct snapdrv_error *err)
 		return errno == ENOENT	  ? 1
 		       : errno == ENOTDIR ? fail(err, SNAPDRV_BUSY, EEXIST, "it exists")
 					  : fail_errno(err, "open it");
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			return fail(err, SNAPDRV_BUSY, ENOTEMPTY, "the directory is not empty");
 	}
-	return 1;
+	return errno ? fail_errno(err, "list it") : 1;
 }
 
 int target_dir(const char *path, struct target *ret_target, struct snapdrv_error *err)
@@ -163,6 +163,33 @@ static int name_file(struct target *target, struct snapdrv_error *err)
 		return 0;
 	free(steal_ptr(&target->temporary));
 	return fail_errno(err, "give it a name");
+}
+
+static int fail_new(const char *name, struct snapdrv_error *err)
+{
+	if (errno == EEXIST)
+		return fail(err, SNAPDRV_BUSY, EEXIST, "it has a %s", name);
+	return fail_errno(err, "make %s", name);
+}
+
+int target_write_new(int dir_fd, const char *name, const char *text, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = openat(dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+	int has_name = fd < 0, ret;
+	char from[40];
+
+	if (has_name)
+		fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0644);
+	if (fd < 0)
+		return fail_new(name, err);
+	ret = file_write(fd, text, strlen(text), name, err);
+	if (ret && has_name)
+		unlinkat(dir_fd, name, 0);
+	if (ret || has_name)
+		return ret;
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, from, dir_fd, name, AT_SYMLINK_FOLLOW) ? fail_new(name, err) : 0;
 }
 
 int target_commit(struct target *target, struct snapdrv_error *err)

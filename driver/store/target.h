@@ -35,6 +35,14 @@ int target_file(const char *path, struct target *ret_target, struct snapdrv_erro
  */
 int target_dir(const char *path, struct target *ret_target, struct snapdrv_error *err);
 
+/**
+ * target_write_new() - make a small file of mode 0644, where the filesystem can (O_TMPFILE) whole at once. It is
+ * not synced.
+ *
+ * Return: 0, or a negative errno value: BUSY (the name is taken), FAILED.
+ */
+int target_write_new(int dir_fd, const char *name, const char *text, struct snapdrv_error *err);
+
 /** target_commit() - it is complete: all of it is on disk, and then under its name. */
 int target_commit(struct target *target, struct snapdrv_error *err);
 

@@ -37,6 +37,8 @@ static void *sync_again(void *arg)
 		pthread_cond_timedwait(&writeback->changed, &writeback->lock, &until);
 		if (writeback->is_over)
 			break;
+		if (!writeback->has_begun)
+			continue;
 		pthread_mutex_unlock(&writeback->lock);
 		file_sync_all(fd, NULL);
 		pthread_mutex_lock(&writeback->lock);
@@ -54,6 +56,15 @@ void writeback_start(struct store *store, struct writeback *ret_writeback)
 	pthread_cond_init(&ret_writeback->changed, NULL);
 	ret_writeback->is_running =
 		!pthread_create(&ret_writeback->thread, NULL, sync_again, ret_writeback);
+}
+
+void writeback_begin(struct writeback *writeback)
+{
+	if (!writeback || !writeback->is_running)
+		return;
+	pthread_mutex_lock(&writeback->lock);
+	writeback->has_begun = 1;
+	pthread_mutex_unlock(&writeback->lock);
 }
 
 void writeback_stop(struct writeback *writeback)

@@ -14,6 +14,7 @@ struct writeback {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int is_running;
+	int has_begun;
 	int is_over;
 };
 
@@ -22,6 +23,12 @@ struct writeback {
  * writeback_stop(); it must not move.
  */
 void writeback_start(struct store *store, struct writeback *ret_writeback);
+
+/**
+ * writeback_begin() - there is something to write from now on. Until then nothing is synced: many loads that
+ * wait for one would keep the disk from it. From any thread; NULL, or one that does not run, is left alone.
+ */
+void writeback_begin(struct writeback *writeback);
 
 /** writeback_stop() - end it and wait for it. Nothing to do when it does not run; all zero does not. */
 void writeback_stop(struct writeback *writeback);

@@ -17,7 +17,7 @@ build() {
 	# shellcheck disable=SC2046 # words are meant
 	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror -O1 -g "${sanitize[@]}" -Idriver \
 		tests/backend/contract.c "$LIBRARY" -o "$CONTRACT" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libzstd mount sqlite3 zlib) \
+		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) \
 		-lbtrfsutil -pthread
 }
 case_ "the cases of the contract compile" build

@@ -146,6 +146,21 @@ for kind in fifo absolute relative endless device folder loop procfs line; do
 	case_ "the image's passwd or group is hostile: $kind" hostile $kind
 done
 
+# Opening some devices does something; a name that is a device is looked at, no more.
+device_closed() {
+	rm -rf tree
+	cp -a "$TREE" tree
+	rm tree/etc/passwd
+	mknod tree/etc/passwd c 1 5
+	tar -C tree -cf image.tar .
+	expect_exit 0 snap import --change "USER somebody" image.tar device:1
+	ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" expect_exit 5 strace -f -qq -o .trace -e trace=openat,openat2 \
+		"$SNAPDRV" --root "$ROOT" create --name one --bundle bundle device:1 -- /bin/true
+	grep -q 'passwd".*O_PATH' .trace || fail_ "nobody looked at it: $(cat .trace)"
+	if grep 'passwd"' .trace | grep -v O_PATH; then fail_ "it was opened"; fi
+}
+case_ "a device in place of the image's passwd is not opened" device_closed
+
 # /etc or /dev of the image is a symlink to a directory of the host.
 host_links() {
 	local link

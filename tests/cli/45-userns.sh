@@ -17,6 +17,7 @@ IMAGE=$WORK/image.tar
 )
 
 shifted() {
+	needs_calls mount_setattr
 	expect_exit 0 snap import "$IMAGE" image:1
 	expect_exit 0 snap create --name plain image:1
 	plain=$OUT
@@ -44,6 +45,7 @@ shifted() {
 case_ "create --userns shifts every owner, keeps the rest, and mount does it again" shifted
 
 nothing_copied() {
+	needs_calls mount_setattr
 	expect_exit 0 snap import "$IMAGE" image:1
 	expect_exit 0 snap create --userns 100000:100000:65536 image:1
 	case $BACKEND in
@@ -54,6 +56,7 @@ nothing_copied() {
 case_ "no file is copied or changed for it" nothing_copied
 
 in_runc() {
+	needs_calls mount_setattr
 	chmod 711 "$WORK" "$CASE"
 	expect_exit 0 snap import --change 'ENV A=b' "$IMAGE" image:1
 	expect_exit 0 snap create --name c --userns 100000:100000:65536 --bundle bundle image:1 -- \

@@ -176,6 +176,7 @@ refusals() {
 case_ "what is refused changes nothing: no container, no name, a file that would be a whiteout" refusals
 
 shifted() {
+	needs_calls mount_setattr
 	container --userns 100000:100000:65536
 	(cd "$R" && setpriv --reuid 100000 --regid 100000 --clear-groups sh -c 'echo x >file')
 	same 100000 "$(stat -c %u "$R/file")"

@@ -20,7 +20,7 @@ build() {
 	# shellcheck disable=SC2046 # words are meant
 	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror -O1 -g "${sanitize[@]}" -I"$TOP/driver" \
 		"$TESTS/cli/packlayer.c" "$LIBRARY" -o "$PACK" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libzstd mount sqlite3 zlib) -lbtrfsutil -pthread
+		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -pthread
 }
 case_ "the helper compiles" build
 [ -x "$PACK" ] || exit 1

@@ -156,3 +156,75 @@ killed_holds_nothing() {
 	same 800 "$(ls "$OUT/base" | wc -l)"
 }
 case_ "a process that is killed while it unpacks holds nothing: the one that waits goes on" killed_holds_nothing
+
+# The leak checker cannot work beside strace.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
+
+# A layer's parent goes away just when it is looked at: what was seen then, or not seen, must not stay.
+lost_below() {
+	local call at
+	case $BACKEND in
+	overlay) call=openat2 at='"d"' ;;
+	btrfs) call=ioctl at=SNAP_CREATE ;;
+	*) call=mkdirat at='"fs"' ;;
+	esac
+	if [ "$call" = openat2 ]; then needs_calls openat2; fi
+	layout <<-'END'
+		base = Layer([directory("d", mode=0o711, uid=7, gid=8)] + [file(f"d/{n}", str(n)) for n in range(50)])
+		top = Layer([file("d/new", "new"), whiteout("d/3")])
+		Layout(Image([base], names="base:1")).write_dir("base")
+		Layout(Image([base, top], names="two:1")).write_dir("two")
+	END
+	expect_exit 0 snap load base
+	strace -f -qq -o .slow -e trace=$call -e inject=$call:delay_enter=1500000 \
+		"$SNAPDRV" --root "$ROOT" load two >.out 2>.err &
+	wait_for 30 grep -qF "$at" .slow
+	expect_exit 0 snap rmi base:1
+	same "" "$(ls -A "$ROOT/layers")"
+	wait $! || fail_ "the load failed: $(cat .err)"
+	expect_exit 0 snap create two:1
+	same "711 7 8" "$(stat -c '%a %u %g' "$OUT/d")"
+	same 50 "$(ls "$OUT/d" | wc -l)"
+	same "new 49" "$(cat "$OUT/d/new") $(cat "$OUT/d/49")"
+}
+case_ "an image is whole whose base is removed while its next layer is unpacked over it" lost_below
+
+# Two images have a layer in common, each with a blob of its own; one goes while it comes again.
+blob_goes() {
+	local digest
+	layout <<-'END'
+		entries = [directory("d"), file("d/a", "a" * 5000)]
+		for name, how in (("gzip", "gzip"), ("zstd", "zstd")):
+		    Layout(Image([Layer(entries, how)], names=name + ":1")).write_dir(name)
+	END
+	expect_exit 0 snap load gzip
+	expect_exit 0 snap load zstd
+	same 1 "$(ls "$ROOT/layers" | wc -l)"
+	strace -f -qq -o .slow -e trace=syncfs -e inject=syncfs:delay_enter=1500000 \
+		"$SNAPDRV" --root "$ROOT" load --ref again:1 gzip >.out 2>.err &
+	wait_for 30 grep -q syncfs .slow
+	expect_exit 0 snap rmi gzip:1
+	wait $! || fail_ "the load failed: $(cat .err)"
+	expect_exit 0 snap save again:1 --format oci-dir -o saved
+	for digest in gzip/blobs/sha256/*; do
+		cmp "$digest" "saved/blobs/sha256/${digest##*/}" || fail_ "$digest is not in the store"
+	done
+}
+case_ "a blob that goes with another image while its own comes again is kept" blob_goes
+
+# A process that was killed between moving a tree to its place and committing the row, while the next one that has the
+# store open already waits for the lock: it gets the same number.
+taken_number() {
+	expect_exit 0 snap images
+	mkdir -p "$ROOT"/{layers,active}/{1,2,3,4}/fs
+	touch "$ROOT"/{layers,active}/{1,2,3,4}/fs/stray
+	expect_exit 0 snap load "$IMAGES/0"
+	expect_exit 0 snap create --name c image0:1
+	same "800 0" "$(ls "$OUT/base" | wc -l) $(cat "$OUT/own/number")"
+	[ ! -e "$OUT/stray" ] || fail_ "what was in the place is in the image"
+	expect_exit 0 snap gc
+	same "1 2" "$(ls "$ROOT/layers" | xargs)"
+	same 3 "$(ls "$ROOT/active")"
+	same "" "$(ls -A "$ROOT/staging")"
+}
+case_ "what a killed process left where a layer or container is to be gives way" taken_number

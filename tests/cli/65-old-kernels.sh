@@ -32,6 +32,7 @@ everything() {
 
 same_without() {
 	local call=$1 error=$2
+	[ "$call" = openat2 ] || needs_calls fsopen mount_setattr
 	everything image
 	expect_exit 0 snap load image
 	expect_exit 0 snap create all:1
@@ -60,6 +61,7 @@ case_ "the same trees where overlay has the old interface (before Linux 6.5): mo
 case_ "the same trees without mount_setattr (before Linux 5.12)" same_without mount_setattr ENOSYS
 
 shifted_without() {
+	needs_calls fsopen mount_setattr
 	everything image
 	expect_exit 0 snap load image
 	expect_exit 0 snap_without "$@" create --name c --userns 100000:200000:65536 all:1
@@ -89,6 +91,7 @@ many() {
 	END
 }
 option_page() {
+	needs_calls fsopen
 	many
 	expect_exit 0 snap load image
 	expect_exit 0 snap_without fsopen ENOSYS create many:1

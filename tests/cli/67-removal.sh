@@ -154,3 +154,23 @@ swept_and_removed() {
 	same "" "$(ls -A "$ROOT/staging")"
 }
 case_ "what its owner removes while another command is about to sweep it is no error" swept_and_removed
+
+mount_of_removed() {
+	local turn
+	two_containers
+	# The last lock but one that `mount` takes is the one that it mounts under; it has found the container by then.
+	strace -qq -o .calls -e trace=fcntl "$SNAPDRV" --root "$ROOT" mount c >.out
+	expect_exit 0 snap umount c
+	turn=$(grep -n F_OFD_SETLKW .calls | tail -n 2 | head -n 1 | cut -d : -f 1)
+	strace -qq -o .slow -e trace=fcntl -e "inject=fcntl:delay_enter=2000000:when=$turn" \
+		"$SNAPDRV" --root "$ROOT" mount c >.out 2>.err &
+	until [ "$(wc -l <.slow)" -ge $((turn - 1)) ] 2>/dev/null; do sleep 0.05; done
+	expect_exit 0 snap rm c
+	[ ! -e "$ROOT/containers/c" ] || fail_ "rm left a directory"
+	if wait $!; then fail_ "mounted what is gone: $(cat .out)"; fi
+	grep -q removed .err || fail_ "$(cat .err)"
+	[ ! -e "$ROOT/containers/c" ] || fail_ "mount left a directory"
+	same 1 "$(ls -A "$ROOT/active" | wc -l)"
+	same "" "$(mounts_under "$ROOT/containers/c")"
+}
+case_ "a container that is removed while another command is about to mount it is not mounted, and leaves nothing" mount_of_removed

@@ -76,6 +76,21 @@ clean() {
 }
 case_ "a store in order: check and check --deep say so and exit 0" clean
 
+strays() {
+	loaded
+	mkdir -p "$ROOT/layers/99/fs"
+	echo "left by somebody" >"$ROOT/layers/99/fs/file"
+	echo x >"$ROOT/content/sha256/$(printf 'x%.0s' {1..64})"
+	expect_exit 0 snap check
+	[[ $OUT == *", 2 stray files ("*", for gc): 0 damaged" ]] || fail_ "$OUT"
+	expect_exit 0 snap --json check
+	holds 'd["check"]["strays"] == 2 and d["check"]["stray_bytes"] > 0'
+	expect_exit 0 snap gc
+	expect_exit 0 snap check
+	same "2 layers, 4 blobs, 1 images, 1 containers: 0 damaged" "$OUT"
+}
+case_ "files that nothing knows are counted, and gone after gc" strays
+
 every_good_layer() {
 	layout <<-'END'
 		import random
@@ -372,6 +387,28 @@ unrecorded() {
 	found_deep "'etc/a' has another content"
 }
 case_ "layers without an inventory are counted, and --repair writes one" unrecorded
+
+step_of_build() {
+	expect_exit 0 snap load "$IMAGE"
+	mkdir context
+	echo new >context/new
+	printf 'FROM img:1\nCOPY new /new\nLABEL a=b\n' >context/Dockerfile
+	expect_exit 0 snap build -t built:1 context
+	expect_exit 0 snap rmi built:1
+	expect_exit 0 snap check --deep
+	dir=$(dirname "$(printf '%s\n' "$ROOT"/layers/*/fs/new)")
+	[ "$BACKEND" != btrfs ] || btrfs property set "$dir" ro false
+	echo changed >"$dir/new"
+	close_files "$dir"
+	expect_exit 1 snap check --deep
+	expect_exit 0 snap check --deep --repair
+	[[ $OUT == *"repaired: removed: nothing needs it"* ]] || fail_ "$OUT"
+	expect_exit 0 snap check --deep
+	expect_exit 0 snap build -t built:1 context
+	expect_exit 0 snap create built:1
+	same new "$(cat "$OUT/new")"
+}
+case_ "the damaged step of a build that no image has is forgotten, and done again" step_of_build
 
 # ---- the database -----------------------------------------------------------------------------
 

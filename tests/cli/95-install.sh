@@ -205,6 +205,7 @@ case_ "systemd takes the units, the socket is the same in both, and nothing unsh
 # What the service may do is enough for all that the library does.
 capabilities() {
 	local kept
+	needs_calls mount_setattr
 	kept=$(sed -n 's/^CapabilityBoundingSet=//p' "$UNITS/snapdrvd.service" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
 	confined() {
 		setpriv --bounding-set "-all,$kept" --inh-caps -all --no-new-privs "$SNAPDRV" --root "$ROOT" "$@"

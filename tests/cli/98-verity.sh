@@ -75,7 +75,6 @@ imported() {
 	tar -C tree -cf tree.tar .
 	expect_exit 0 verity retval=0 import --verity tree.tar tree:1
 	same "one" "$(sealed | sed 's,.*/fs/,,')"
-	refused 1 snap import --verity - tree:2 <tree.tar
 }
 case_ "import seals the files of its layer" imported
 
@@ -187,14 +186,13 @@ for_real() {
 	expect_exit 0 snap rm c
 	umount disk
 	"$PYTHON" - <<-'END'
-		data = bytearray(open("disk.img", "rb").read())
-		at = data.find(b"a" * 5000)
-		data[at + 4999] = ord("b")
-		open("disk.img", "r+b").write(data)
+		data = open("disk.img", "rb").read()
+		# In the removed copy of the container too, which is still on the disk.
+		open("disk.img", "r+b").write(data.replace(b"a" * 5000, b"a" * 4999 + b"b"))
 	END
 	mount -o loop disk.img disk
 	expect_exit 0 snap create --name c two:1
-	expect_exit 1 cat "$OUT/etc/a"
+	expect_exit 1 sh -c 'cat "$0" >/dev/null' "$OUT/etc/a"
 	[[ $ERR == *"Input/output error"* ]] || fail_ "$ERR"
 	expect_exit 0 snap rm c
 	expect_exit 0 snap rmi two:1

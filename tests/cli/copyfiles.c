@@ -8,8 +8,9 @@
  *
  * CONTEXT is a directory with its .dockerignore, "-" for a tar on the input (with --store), or "none".
  *	--add --image --chown U:G --chmod OCTAL --exclude PATTERN --clamp SECONDS --inline NAME=TEXT
- *	--file DOCKERFILE --times N (digests, and how long all but the first took) --between COMMAND (then the
- *	digest afterwards) --rounds N (copies or digests, of which each may fail)
+ *	--file DOCKERFILE --times N (digests, and the processor time of all but the first) --between COMMAND (then the
+ *	digest afterwards) --rounds N (copies, each to a number below the
+ *	target, or digests; each may fail)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,15 +72,21 @@ static int open_context(struct program *program, const char *path, struct snapdr
 static int put(struct program *program, const char *root, struct snapdrv_error *err)
 {
 	cleanup_fd int root_fd = open(root, O_RDONLY | O_DIRECTORY);
-	int ret = 0;
+	const char *target = program->copy.target;
 
-	for (unsigned i = 0; i < program->rounds && !ret; i++) {
-		ret = copy_into(&program->copy, root_fd, err);
-		/* Whoever changes the context meanwhile may make single rounds fail. */
-		if (program->rounds > 1)
-			ret = 0;
+	if (program->rounds == 1)
+		return copy_into(&program->copy, root_fd, err);
+	/* Whoever changes the context meanwhile may make single rounds fail. */
+	for (unsigned i = 0; i < program->rounds; i++) {
+		cleanup_free char *path = text_format(err, "%s%u/", target, i);
+
+		if (!path)
+			return -ENOMEM;
+		program->copy.target = path;
+		copy_into(&program->copy, root_fd, err);
 	}
-	return ret;
+	program->copy.target = target;
+	return 0;
 }
 
 static int print_digests(struct program *program, struct snapdrv_error *err)
@@ -95,12 +102,12 @@ static int print_digests(struct program *program, struct snapdrv_error *err)
 	for (unsigned i = 0; i < program->times && !ret; i++) {
 		ret = copy_digest(&program->copy, &digest, err);
 		if (!i)
-			clock_gettime(CLOCK_MONOTONIC, &start);
+			clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
 	}
 	if (!ret && program->between)
 		ret = system(program->between) ? -EINVAL
 					       : copy_digest(&program->copy, &digest, err);
-	clock_gettime(CLOCK_MONOTONIC, &end);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
 	if (!ret)
 		puts(digest_format(&digest).text);
 	if (!ret && program->times > 1)

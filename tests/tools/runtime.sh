@@ -14,7 +14,7 @@ runtime_build() {
 	fi
 	# shellcheck disable=SC2046 # words are meant
 	gcc -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra "${sanitize[@]}" -I"$TOP/driver" -o "$2" "$1" "$LIBRARY" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libzstd mount sqlite3 zlib) -lbtrfsutil -lm -pthread
+		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -lm -pthread
 }
 runtime_build "$TESTS/cli/runtime.c" "$RUNTIME" || exit 1
 
