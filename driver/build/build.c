@@ -13,7 +13,7 @@
 #include "build/work.h"
 #include "image/reference.h"
 #include "image/times.h"
-#include "store/caches.h"
+#include "store/lock.h"
 
 static void build_done(struct build *build)
 {
@@ -174,7 +174,6 @@ static int export(struct build *build, char **ret_id, struct snapdrv_error *err)
 
 static int run(struct build *build, const char *source, char **ret_id, struct snapdrv_error *err)
 {
-	cleanup_fd int join_fd = -1;
 	int ret = read_options(build, err);
 
 	if (!ret)
@@ -185,14 +184,14 @@ static int run(struct build *build, const char *source, char **ret_id, struct sn
 		ret = make_stages(build, err);
 	if (!ret)
 		ret = stages_choose(build, err);
+	if (!ret)
+		ret = lock_builds_join(&build->graph->store, err);
 	if (ret)
 		return ret;
-	join_fd = builds_join(&build->graph->store, err);
-	if (join_fd < 0)
-		return join_fd;
 	ret = stages_build(build, err);
 	if (!ret)
 		ret = export(build, ret_id, err);
+	lock_builds_leave(&build->graph->store);
 	if (!ret)
 		scope_warn_unused(build);
 	return ret;

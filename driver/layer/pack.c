@@ -320,8 +320,10 @@ static void clamp(const struct pack *pack, struct timespec *time)
 	const struct timespec latest = {.tv_sec = pack->clamp_ns / 1000000000,
 					.tv_nsec = pack->clamp_ns % 1000000000};
 
-	if (time->tv_sec > latest.tv_sec ||
-	    (time->tv_sec == latest.tv_sec && time->tv_nsec > latest.tv_nsec))
+	/* A file may well be from after 2262. */
+	if (pack->clamp_ns != INT64_MAX &&
+	    (time->tv_sec > latest.tv_sec ||
+	     (time->tv_sec == latest.tv_sec && time->tv_nsec > latest.tv_nsec)))
 		*time = latest;
 }
 

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "store/caches.h"
 #include "store/content.h"
+#include "store/lock.h"
 #include "store/partial.h"
 #include "store/reserve.h"
 
@@ -251,11 +252,13 @@ static int gc_rows(struct graph *graph, const struct snapdrv_gc_options *options
 static int gc_unless_building(struct graph *graph, const struct snapdrv_gc_options *options,
 			      struct snapdrv_gc *gc, struct snapdrv_error *err)
 {
-	cleanup_fd int fd = builds_stop(&graph->store, err);
+	int found = lock_builds_stop(&graph->store, err), ret;
 
-	if (fd < 0)
-		return fd == -EAGAIN ? 0 : fd;
-	return gc_rows(graph, options, gc, err);
+	if (found <= 0)
+		return found;
+	ret = gc_rows(graph, options, gc, err);
+	lock_builds_leave(&graph->store);
+	return ret;
 }
 
 static int gc_strays(struct graph *graph, int is_dry, struct snapdrv_gc_count *count,

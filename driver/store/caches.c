@@ -159,28 +159,3 @@ int caches_sweep(struct store *store, int only_count, size_t *ret_count, uint64_
 	}
 	return ret < 0 ? ret : 0;
 }
-
-static int lock_builds(struct store *store, int operation, struct snapdrv_error *err)
-{
-	cleanup_fd int fd = openat(store->locks_fd, "build", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return fail_errno(err, "open locks/build");
-	while (flock(fd, operation)) {
-		if (errno == EWOULDBLOCK)
-			return -EAGAIN;
-		if (errno != EINTR)
-			return fail_errno(err, "lock locks/build");
-	}
-	return steal_fd(&fd);
-}
-
-int builds_join(struct store *store, struct snapdrv_error *err)
-{
-	return lock_builds(store, LOCK_SH, err);
-}
-
-int builds_stop(struct store *store, struct snapdrv_error *err)
-{
-	return lock_builds(store, LOCK_EX | LOCK_NB, err);
-}

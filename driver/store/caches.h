@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directories that the steps of builds keep between them, caches/NAME, and who is building. Each directory
- * is locked by flock(2) while it is used, so that the kernel gives it back when the process dies.
+ * Directories that the steps of builds keep between them, caches/NAME. Each is locked by flock(2) while it is used, so that the kernel gives it back when the process dies.
  */
 #ifndef STORE_CACHES_H
 #define STORE_CACHES_H
@@ -44,13 +43,5 @@ void cache_done(struct cache *cache);
  */
 int caches_sweep(struct store *store, int only_count, size_t *ret_count, uint64_t *ret_bytes,
 		 struct snapdrv_error *err);
-
-/**
- * builds_join() - while the descriptor is open nobody removes the steps of builds.
- * builds_stop() - the other side. Return: a descriptor; of builds_stop() -EAGAIN, with no error filled, when
- * there are builds; or a negative errno value.
- */
-int builds_join(struct store *store, struct snapdrv_error *err);
-int builds_stop(struct store *store, struct snapdrv_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/error.h"
 
 #define WRITER_BYTE 0
+#define BUILDS_BYTE 1
 #define LAYERS_START (1ll << 32) /* layers lie from here on, by the first 61 bits of their digest */
 
 static int set_lock(struct store *store, int command, short type, off_t start, off_t length)
@@ -82,4 +83,23 @@ void unlock_writer(struct store *store)
 {
 	store->is_writer = 0;
 	set_lock(store, F_OFD_SETLK, F_UNLCK, WRITER_BYTE, 1);
+}
+
+int lock_builds_join(struct store *store, struct snapdrv_error *err)
+{
+	if (set_lock(store, F_OFD_SETLKW, F_RDLCK, BUILDS_BYTE, 1))
+		return fail_errno(err, "wait for a collection of garbage");
+	return 0;
+}
+
+int lock_builds_stop(struct store *store, struct snapdrv_error *err)
+{
+	if (!set_lock(store, F_OFD_SETLK, F_WRLCK, BUILDS_BYTE, 1))
+		return 1;
+	return errno == EAGAIN || errno == EACCES ? 0 : fail_errno(err, "look for builds");
+}
+
+void lock_builds_leave(struct store *store)
+{
+	set_lock(store, F_OFD_SETLK, F_UNLCK, BUILDS_BYTE, 1);
 }

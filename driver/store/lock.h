@@ -63,4 +63,13 @@ void unlock_layers(struct store *store);
 int lock_writer(struct store *store, struct snapdrv_error *err);
 void unlock_writer(struct store *store);
 
+/**
+ * lock_builds_join() - from now until lock_builds_leave(), nobody removes what steps of builds came to.
+ * lock_builds_stop() - there is no build, and none begins before lock_builds_leave(). Return: 1, 0 there is one,
+ * or a negative errno value. Neither waits for the other side but for an instant; before all other locks.
+ */
+int lock_builds_join(struct store *store, struct snapdrv_error *err);
+int lock_builds_stop(struct store *store, struct snapdrv_error *err);
+void lock_builds_leave(struct store *store);
+
 #endif

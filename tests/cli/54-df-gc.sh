@@ -61,7 +61,7 @@ sizes() {
 	same "$blobs" "$(row blobs | pick '"%d %d" % (d["count"], d["size"])')"
 	holds 'd["df"]["images"] == d["df"]["containers"] == d["df"]["layers"] == []'
 	expect_exit 0 snap df
-	same 5 "$(wc -l <"$CASE/.stdout")"
+	same 6 "$(wc -l <"$CASE/.stdout")"
 	[[ $OUT == TYPE*COUNT*"IN USE"*SIZE*SHARED*OWN*RECLAIMABLE* ]] || fail_ "$OUT"
 	grep -q 'Containers .* - ' "$CASE/.stdout" || fail_ "$OUT"
 }
@@ -115,7 +115,7 @@ unneeded() {
 	holds "d['gc']['dry_run'] is True and d['gc']['size'] == $want + $blobs"
 	expect_exit 0 snap gc --json
 	holds "d['gc']['freed'] == __import__('json').load(open('dry'))['gc']['freed']"
-	holds "[f['size'] for f in d['gc']['freed']] == [$want, $blobs, 0]"
+	holds "[f['size'] for f in d['gc']['freed']] == [$want, $blobs, 0, 0]"
 	expect_exit 0 snap df --json
 	holds 'all(r["reclaimable"] == 0 for r in d["df"]["types"])'
 	same "2 4" "$(echo $(ls "$ROOT/layers" | wc -l) $(ls "$ROOT/content/sha256" | wc -l))"

@@ -190,6 +190,28 @@ cached_images() {
 }
 case_ "the cache survives rmi, is counted by df, and taken by gc where no image has it" cached_images
 
+while_building() {
+	local number=$((90000 + RANDOM)) pid
+	begin
+	dockerfile <<-END
+		FROM localhost/base:1
+		RUN echo 1 >/1
+		RUN --mount=type=cache,target=/c,sharing=locked touch /c/file; while [ ! -e /c/go ]; do sleep 0.$number; done
+		RUN cat /1 >/2
+	END
+	"$SNAPDRV" --root "$ROOT" build -q -t one context >id 2>err &
+	pid=$!
+	wait_for 20 compgen -G "$ROOT/caches/*/file"
+	expect_exit 0 snap --json gc
+	holds 'all(r["count"] == 0 for r in d["gc"]["freed"])'
+	touch "$(echo "$ROOT"/caches/*)/go"
+	wait $pid || fail_ "$(cat err)"
+	rootfs one
+	same 1 "$(cat "$TREE/2")"
+	clean
+}
+case_ "gc takes nothing of a build that goes on, neither steps nor caches" while_building
+
 copied_from() {
 	begin
 	dockerfile <<-'END'
@@ -526,9 +548,6 @@ case_ "^C ends a build at once, and leaves nothing" interrupted
 
 refusals() {
 	begin
-	# The lock of builds is there from the first one on.
-	dockerfile <<<$'FROM localhost/base:1\n'
-	build
 	dockerfile <<<$'FROM localhost/base:1\nRUN touch /never\nCPOY a b\n'
 	WORDS=("Dockerfile:3")
 	refused 5 snap build -q context
