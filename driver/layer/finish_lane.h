@@ -62,7 +62,7 @@ struct lane {
 	unsigned long done;
 	atomic_ulong load; /* bytes that are still to be written, and JOB_LOAD for each job */
 	int is_over;
-	struct summer *summer;	 /* of the file that is being written; one at a time */
+	struct summer *summer;	   /* of the file that is being written; one at a time */
 	struct file_prints prints; /* of the files that it wrote */
 };
 
