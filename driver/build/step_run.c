@@ -130,8 +130,9 @@ static int add_key(struct running *running, struct strings *keys, struct snapdrv
 		return ret;
 	key_add_list(&key, &running->argv);
 	key_add_list(&key, &running->args);
-	json_array_foreach(env, i, entry)
+	json_array_foreach(env, i, entry) {
 		key_add(&key, json_string_value(entry));
+	}
 	key_add(&key, config_text(running->stage, "User"));
 	key_add(&key, config_text(running->stage, "WorkingDir"));
 	key_add(&key, running->script ? running->script->text : NULL);

@@ -34,9 +34,11 @@ static int make_path(int root_fd, const char *path, uint32_t uid, uint32_t gid,
 		     struct snapdrv_error *err)
 {
 	cleanup_free char *so_far = text_dup(path, err);
-	int ret = so_far ? 0 : -ENOMEM;
+	int ret = 0;
 
-	for (char *at = so_far; !ret && at && *at;) {
+	if (!so_far)
+		return -ENOMEM;
+	for (char *at = so_far; !ret && *at;) {
 		char *end = at + 1 + strcspn(at + 1, "/"), rest = *end;
 		cleanup_fd int above_fd = -1, fd = -1;
 

@@ -99,8 +99,10 @@ int stubs_make(struct stubs *stubs, int root_fd, const char *path, int is_file,
 	       struct snapdrv_error *err)
 {
 	cleanup_free char *so_far = text_dup(path, err);
-	int ret = so_far ? 0 : -ENOMEM;
+	int ret = 0;
 
+	if (!so_far)
+		return -ENOMEM;
 	for (char *name = so_far + 1; !ret && *name;) {
 		char *end = name + strcspn(name, "/"), rest = *end;
 
