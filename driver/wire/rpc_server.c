@@ -123,10 +123,23 @@ static void call_leave(struct rpc_call *call)
 		call_free(call);
 }
 
+/*
+ * An event goes from the thread that asks for it through gRPC's queue to the one that it happens to. The queue
+ * orders the two; ThreadSanitizer does not see that, since gRPC is not compiled with it.
+ */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#else
+#define __tsan_acquire(address) ((void)(address))
+#define __tsan_release(address) ((void)(address))
+#endif
+
 /* Whatever can be wrong with a batch is our own mistake: then there will be no completion. */
 static void call_ask(struct rpc_call *call, const grpc_op *ops, size_t count, struct event *event)
 {
 	atomic_fetch_add(&call->users, 1);
+	__tsan_release(event);
 	if (grpc_call_start_batch(call->call, ops, count, event, NULL) != GRPC_CALL_OK)
 		call_leave(call);
 }
@@ -277,6 +290,7 @@ static void offer(struct rpc_server *server)
 	atomic_init(&call->users, 1);
 	grpc_call_details_init(&call->details);
 	grpc_metadata_array_init(&call->metadata);
+	__tsan_release(&call->accepted);
 	if (grpc_server_request_call(server->server, &call->call, &call->details, &call->metadata,
 				     server->queue, server->queue, &call->accepted) != GRPC_CALL_OK)
 		call_free(call);
@@ -333,6 +347,7 @@ static void *take_events(void *arg)
 
 		if (event.type == GRPC_QUEUE_SHUTDOWN)
 			return NULL;
+		__tsan_acquire(what);
 		if (event.type == GRPC_OP_COMPLETE)
 			what->happened(what, event.success);
 	}
@@ -463,6 +478,7 @@ void rpc_server_stop(struct rpc_server *server, unsigned grace_ms)
 		;
 	if (server->is_accepting)
 		pthread_join(server->accepter, NULL);
+	__tsan_release(&server->down);
 	grpc_server_shutdown_and_notify(server->server, server->queue, &server->down);
 	if (!wait_until_down(server, grace_ms))
 		grpc_server_cancel_all_calls(server->server);

@@ -590,7 +590,7 @@ epoch() {
 		FROM localhost/base:1
 		COPY dir /dir
 		RUN mkdir /made && echo x >/made/file && ln /made/file /made/link && rm /etc/group && echo y >>/etc/passwd
-		WORKDIR /work/dir
+		WORKDIR /srv/dir
 		RUN rm -r /dir && mkdir /dir && ln -s x /dir/y
 	END
 	export SOURCE_DATE_EPOCH=1600000000
@@ -600,7 +600,7 @@ epoch() {
 	says 'd["created"] == "2020-09-13T12:26:40Z"'
 	says 'all(h["created"] == "2020-09-13T12:26:40Z" for h in d["history"][-4:])'
 	rootfs one
-	same "" "$(find "$TREE/dir" "$TREE/made" "$TREE/work" "$TREE/etc/passwd" -newermt @1600000000)"
+	same "" "$(find "$TREE/dir" "$TREE/made" "$TREE/srv" "$TREE/etc/passwd" -newermt @1600000000)"
 	sleep 1.1
 	build -t one --no-cache
 	same "$one" "$OUT"

@@ -18,5 +18,5 @@ refused_by_both() {
 
 for name in $(collection bad); do
 	! grep -qx 'buildah is not asked' "$COLLECTION/$name/differs" 2>/dev/null || continue
-	case_ "$name: buildah builds it as little" refused_by_both "$name"
+	case_ "$name: buildah refuses it too, but for what stands there" refused_by_both "$name"
 done
