@@ -281,9 +281,6 @@ static struct build_step *add_step(struct build_progress *progress,
 
 static void take_event(struct build_progress *progress, const struct snapdrv_build_event *event)
 {
-	static const char *const statuses[] = {[SNAPDRV_BUILD_CACHED] = "cached",
-					       [SNAPDRV_BUILD_DONE] = "done",
-					       [SNAPDRV_BUILD_STOPPED] = "failed"};
 	struct build_step *step = add_step(progress, event);
 
 	if (event->kind == SNAPDRV_BUILD_WARNING && progress->style != BUILD_SILENT) {
@@ -299,7 +296,9 @@ static void take_event(struct build_progress *progress, const struct snapdrv_bui
 		return;
 	}
 	if (event->kind != SNAPDRV_BUILD_STARTED)
-		step->status = statuses[event->kind];
+		step->status = event->kind == SNAPDRV_BUILD_CACHED ? "cached"
+			       : event->kind == SNAPDRV_BUILD_DONE ? "done"
+								   : "failed";
 	step->duration_ns = (size_t)event->duration_ns;
 	if (progress->style == BUILD_PLAIN)
 		tell_plain(event, step);

@@ -45,20 +45,19 @@ static void copying_done(struct copying *copying)
 static int add_inline(struct copying *copying, const struct recipe_heredoc *heredoc, size_t index,
 		      struct snapdrv_error *err)
 {
-	cleanup_free char *text = NULL;
+	cleanup_free char *expanded = NULL;
+	const char *text;
 	int ret = 0;
 
-	if (!heredoc->expands)
-		ret = strings_add(&copying->texts, heredoc->text, err);
-	else
-		ret = scope_expand(copying->stage, heredoc->text, WORDS_KEEP_QUOTES, &text, err);
-	if (text)
-		ret = strings_add(&copying->texts, text, err);
-	if (ret)
+	if (heredoc->expands)
+		ret = scope_expand(copying->stage, heredoc->text, WORDS_KEEP_QUOTES, &expanded,
+				   err);
+	if (!ret)
+		ret = strings_add(&copying->texts, expanded ? expanded : heredoc->text, err);
+	if (ret || !copying->texts.items)
 		return ret;
-	text = NULL;
-	copying->inlines[index] = (struct copy_inline){heredoc->name, copying->texts.items[index],
-						       strlen(copying->texts.items[index])};
+	text = copying->texts.items[copying->texts.count - 1];
+	copying->inlines[index] = (struct copy_inline){heredoc->name, text, strlen(text)};
 	return 0;
 }
 

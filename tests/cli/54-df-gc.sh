@@ -258,7 +258,7 @@ nothing_left() {
 	expect_exit 0 snap rm --all
 	expect_exit 0 snap rmi --all
 	expect_exit 0 snap gc
-	same "locks/boot locks/store snapdrv.db snapdrv.db-shm snapdrv.db-wal" "$(cd "$ROOT" && echo $(find . ! -type d -printf '%P\n' | sort))"
+	same "locks/boot locks/reserve locks/store snapdrv.db snapdrv.db-shm snapdrv.db-wal" "$(cd "$ROOT" && echo $(find . ! -type d -printf '%P\n' | sort))"
 	same "active containers content content/sha256 layers locks staging" "$(cd "$ROOT" && echo $(find . -mindepth 1 -type d -printf '%P\n' | sort))"
 	[ "$BACKEND" != btrfs ] || same "" "$(btrfs subvolume list -o "$ROOT")"
 	expect_exit 0 snap df --json
