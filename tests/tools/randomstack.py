@@ -44,10 +44,10 @@ SPARSE_SIZE = 1 << 20
 
 
 def treedump():
-    """The functions of tools/treedump, which is a program: all but its last statement."""
+    """The functions of tools/treedump, which is a program when it is called."""
     path = os.path.join(TOOLS, "treedump")
     with open(path, encoding="utf-8") as opened:
-        source = opened.read().rpartition("sys.exit(main())")[0]
+        source = opened.read()
     names = {"__name__": "treedump", "__doc__": ""}
     exec(compile(source, path, "exec"), names)
     return names
