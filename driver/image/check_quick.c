@@ -2,6 +2,7 @@
 /* The quick check: the database by itself, then against files and mounts. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +27,63 @@ static int check_database(struct check *check, struct snapdrv_error *err)
 	if (ret)
 		return ret < 0 ? ret : 0;
 	return as_ret(check_find(check, "database", "snapdrv.db", err, "%s", problem));
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+/* Of trees, blobs or containers, as far as they have it. */
+struct row {
+	int64_t id, number;
+	char kind[2];
+	char *name;
+};
+
+struct rows {
+	struct row *items;
+	size_t count;
+};
+
+static void rows_done(struct rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		free(rows->items[i].name);
+	free(rows->items);
+}
+
+static int read_row(struct rows *rows, struct query *query, struct snapdrv_error *err)
+{
+	struct row *items = reallocarray(rows->items, rows->count + 1, sizeof(*items)), *row;
+
+	if (!items)
+		return fail_memory(err);
+	rows->items = items;
+	row = &items[rows->count];
+	*row = (struct row){.id = query_int(query, 0),
+			    .number = query_int(query, 1),
+			    .kind = {*query_text(query, 2)},
+			    .name = text_dup(query_text(query, 3), err)};
+	rows->count += row->name != NULL;
+	return row->name ? 0 : -ENOMEM;
+}
+
+/*
+ * Look at each row. All are read first: as long as the query is open its connection sees the database as it
+ * was, and whether something has been removed meanwhile could not be told.
+ */
+static int check_rows(struct check *check, struct query *query,
+		      int (*look)(struct check *check, const struct row *row,
+				  struct snapdrv_error *err),
+		      struct snapdrv_error *err)
+{
+	__attribute__((cleanup(rows_done))) struct rows rows = {0};
+	int ret = query ? 0 : -EIO;
+
+	while (!ret && (ret = query_next(query, err)) == 1)
+		ret = read_row(&rows, query, err);
+	query_done(query);
+	for (size_t i = 0; i < rows.count && !ret; i++)
+		ret = look(check, &rows.items[i], err);
+	return ret;
 }
 
 /* ---- trees -------------------------------------------------------------------------------- */
@@ -90,62 +148,58 @@ static int check_active(struct check *check, const struct tree_record *record, c
 				 "its files are missing; what was written in it is lost"));
 }
 
+static int check_tree(struct check *check, const struct row *row, struct snapdrv_error *err)
+{
+	const struct tree_record record = {.id = row->id, .is_active = (int)row->number};
+
+	return *row->kind == 'c' ? check_layer(check, &record, row->name, err)
+				 : check_active(check, &record, row->name, err);
+}
+
 static int check_trees(struct check *check, struct snapdrv_error *err)
 {
-	cleanup_query struct query *query =
-		db_query(check->graph->store.db, err,
-			 "SELECT tree.id, in_active, kind, " CHECK_LAYER_NAME
-			 ", (SELECT min(name) FROM live_container WHERE snapshot = snapshot.id)"
-			 " FROM tree JOIN snapshot ON snapshot.id = (SELECT min(id) FROM snapshot "
-			 "WHERE tree = tree.id)"
-			 " WHERE NOT removed",
-			 "");
-	int ret = query ? 0 : -EIO;
-
-	while (!ret && (ret = query_next(query, err)) == 1) {
-		const struct tree_record record = {.id = query_int(query, 0),
-						   .is_active = (int)query_int(query, 1)};
-		const char *kind = query_text(query, 2);
-
-		if (*kind == 'c')
-			ret = check_layer(check, &record, query_text(query, 3), err);
-		else if (*kind == 'a' && !query_is_null(query, 4))
-			ret = check_active(check, &record, query_text(query, 4), err);
-		else
-			ret = 0;
-	}
-	return ret;
+	return check_rows(
+		check,
+		db_query(
+			check->graph->store.db, err,
+			"SELECT tree.id, in_active, kind, CASE kind WHEN 'c' THEN " CHECK_LAYER_NAME
+			" ELSE (SELECT min(name) FROM live_container WHERE snapshot = snapshot.id) "
+			"END"
+			" FROM tree JOIN snapshot ON snapshot.id ="
+			" (SELECT min(id) FROM snapshot WHERE tree = tree.id)"
+			" WHERE NOT removed AND (kind = 'c' OR (kind = 'a' AND EXISTS"
+			" (SELECT 1 FROM live_container WHERE snapshot = snapshot.id)))",
+			""),
+		check_tree, err);
 }
 
 /* ---- blobs and images --------------------------------------------------------------------- */
 
-static int check_blobs(struct check *check, struct snapdrv_error *err)
+static int check_blob(struct check *check, const struct row *row, struct snapdrv_error *err)
 {
 	struct store *store = &check->graph->store;
-	cleanup_query struct query *query =
-		db_query(store->db, err, "SELECT digest, size FROM blob", "");
-	int ret = query ? 0 : -EIO;
+	uint64_t size = (uint64_t)row->number, is = 0;
+	struct digest digest;
+	int found =
+		digest_parse(row->name, &digest, NULL) ? 0 : content_size(store, &digest, &is, err);
 
-	while (!ret && (ret = query_next(query, err)) == 1) {
-		const char *text = query_text(query, 0);
-		uint64_t size = (uint64_t)query_int(query, 1), is = 0;
-		struct digest digest;
-		int found = digest_parse(text, &digest, NULL)
-				    ? 0
-				    : content_size(store, &digest, &is, err);
+	check->found.blobs++;
+	if (found < 0 || (found && is == size))
+		return found < 0 ? found : 0;
+	/* Removed since its row was read. */
+	if (!digest_parse(row->name, &digest, NULL) && !content_has(store, &digest, NULL))
+		return 0;
+	return found ? check_damage_blob(check, row->name, err, "it has %llu bytes, not %llu",
+					 (unsigned long long)is, (unsigned long long)size)
+		     : check_damage_blob(check, row->name, err, "its file is missing");
+}
 
-		check->found.blobs++;
-		if (found < 0)
-			return found;
-		if (!found && content_has(store, &digest, NULL) == 1)
-			ret = check_damage_blob(check, text, err, "its file is missing");
-		else if (found && is != size)
-			ret = check_damage_blob(check, text, err, "it has %llu bytes, not %llu",
-						(unsigned long long)is, (unsigned long long)size);
-		else
-			ret = 0;
-	}
-	return ret;
+static int check_blobs(struct check *check, struct snapdrv_error *err)
+{
+	return check_rows(
+		check,
+		db_query(check->graph->store.db, err, "SELECT 0, size, '', digest FROM blob", ""),
+		check_blob, err);
 }
 
 static int check_document(struct check *check, struct query *query, int column, const char *digest,
@@ -200,35 +254,42 @@ static int check_images(struct check *check, struct snapdrv_error *err)
 
 /* ---- containers --------------------------------------------------------------------------- */
 
-static int check_container(struct check *check, const char *name, int64_t id,
-			   struct snapdrv_error *err)
+/* 1 what is mounted is its tree, or nothing is; 0 it is not; or negative. */
+static int shows_its_tree(struct graph *graph, const char *name, struct snapdrv_error *err)
 {
-	struct graph *graph = check->graph;
 	struct snapshot snapshot;
-	int ret;
+	int64_t id = 0;
+	int found = db_get_int(graph->store.db, &id, err,
+			       "SELECT snapshot FROM live_container WHERE name = ?", "s", name);
+
+	if (found == 1)
+		found = snapshot_look(graph, id, &snapshot, err);
+	if (found != 1 || !rootfs_is_mounted(graph, name))
+		return found < 0 ? found : 1;
+	found = rootfs_shows(graph, name, &snapshot, NULL);
+	return found < 0 ? 1 : found;
+}
+
+static int check_container(struct check *check, const struct row *row, struct snapdrv_error *err)
+{
+	int shows = shows_its_tree(check->graph, row->name, err);
 
 	check->found.containers++;
-	if (!rootfs_is_mounted(graph, name))
-		return 0;
-	ret = snapshot_look(graph, id, &snapshot, err);
-	if (ret == 1)
-		ret = rootfs_shows(graph, name, &snapshot, NULL);
-	/* It may have been unmounted, or removed, by now. */
-	if (ret || !rootfs_is_mounted(graph, name))
-		return 0;
-	return as_ret(check_find(check, "container", name, err,
+	/* Another one may have come in its place between the two looks: once more. */
+	for (int tries = 0; !shows && tries < 3; tries++)
+		shows = shows_its_tree(check->graph, row->name, err);
+	if (shows)
+		return shows < 0 ? shows : 0;
+	return as_ret(check_find(check, "container", row->name, err,
 				 "what is mounted on its rootfs is not its tree"));
 }
 
 static int check_containers(struct check *check, struct snapdrv_error *err)
 {
-	cleanup_query struct query *query = db_query(
-		check->graph->store.db, err, "SELECT name, snapshot FROM live_container", "");
-	int ret = query ? 0 : -EIO;
-
-	while (!ret && (ret = query_next(query, err)) == 1)
-		ret = check_container(check, query_text(query, 0), query_int(query, 1), err);
-	return ret;
+	return check_rows(check,
+			  db_query(check->graph->store.db, err,
+				   "SELECT snapshot, 0, '', name FROM live_container", ""),
+			  check_container, err);
 }
 
 static int count_strays(struct check *check, struct snapdrv_error *err)

@@ -172,7 +172,7 @@ def tool(name, *words):
     kept, sys.argv = sys.argv, [name, *words]
     try:
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
-            runpy.run_path(f"{TOOLS}/{name}")
+            runpy.run_path(f"{TOOLS}/{name}", run_name="__main__")
         return out.getvalue().splitlines()
     finally:
         sys.argv = kept

@@ -159,7 +159,8 @@ class Worker:
         if status in allowed:
             self.end("refused")
             return None
-        raise Failed(f"snapdrv {' '.join(words)}: exit {status}: {err.decode(errors='replace').strip()}")
+        raise Failed(f"snapdrv {' '.join(words)}: exit {status}: {err.decode(errors='replace').strip()}"
+                     f"{chr(10) if out else ''}{out[:2000].decode(errors='replace').strip()}")
 
     def apply(self, effects):
         for kind, name, tree in effects:
