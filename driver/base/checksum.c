@@ -13,11 +13,17 @@ static const unsigned char zeros[PIECE_SIZE];
 
 struct summer {
 	XXH3_state_t *piece; /* what has come of the present piece */
-	XXH3_state_t *whole; /* the checksums of the pieces so far */
+	XXH3_state_t *whole; /* the pieces so far, as struct run */
 	size_t filled;
 	uint64_t n_pieces;
-	struct checksum zero_piece; /* once it was needed */
-	int has_zero_piece;
+	uint64_t n_zero;	    /* of which the last ones are zeros, and not in `whole` yet */
+	struct checksum zero_piece; /* once there was more than one piece */
+};
+
+/* Pieces of one checksum: as many as there are where they are zeros, otherwise one. */
+struct run {
+	unsigned char count[8];
+	struct checksum sum;
 };
 
 static struct checksum canonical(XXH128_hash_t hash)
@@ -62,14 +68,50 @@ struct summer *summer_new(struct snapdrv_error *err)
 void summer_reset(struct summer *summer)
 {
 	summer->filled = 0;
-	summer->n_pieces = 0;
+	summer->n_pieces = summer->n_zero = 0;
+}
+
+static void add_run(struct summer *summer, uint64_t count, const struct checksum *sum)
+{
+	struct run run = {.sum = *sum};
+
+	for (size_t i = 0; i < sizeof(run.count); i++)
+		run.count[i] = (unsigned char)(count >> (8 * i));
+	XXH3_128bits_update(summer->whole, &run, sizeof(run));
+}
+
+static void end_zeros(struct summer *summer)
+{
+	if (summer->n_zero)
+		add_run(summer, summer->n_zero, &summer->zero_piece);
+	summer->n_zero = 0;
+}
+
+static void begin_whole(struct summer *summer)
+{
+	if (summer->n_pieces)
+		return;
+	XXH3_128bits_reset(summer->whole);
+	summer->zero_piece = checksum_of(zeros, PIECE_SIZE);
+}
+
+static void add_zeros(struct summer *summer, uint64_t count)
+{
+	begin_whole(summer);
+	summer->n_pieces += count;
+	summer->n_zero += count;
 }
 
 static void add_piece(struct summer *summer, const struct checksum *sum)
 {
-	if (!summer->n_pieces++)
-		XXH3_128bits_reset(summer->whole);
-	XXH3_128bits_update(summer->whole, sum->bytes, sizeof(sum->bytes));
+	begin_whole(summer);
+	if (checksum_equal(sum, &summer->zero_piece)) {
+		add_zeros(summer, 1);
+		return;
+	}
+	end_zeros(summer);
+	summer->n_pieces++;
+	add_run(summer, 1, sum);
 }
 
 static void end_piece(struct summer *summer)
@@ -111,16 +153,16 @@ void summer_skip(struct summer *summer, uint64_t size)
 {
 	uint64_t part = PIECE_SIZE - summer->filled;
 
-	part = part < size ? part : size;
-	summer_add(summer, zeros, part);
-	size -= part;
-	for (; size > PIECE_SIZE; size -= PIECE_SIZE) {
-		if (summer->filled == PIECE_SIZE)
+	if (summer->filled && size) {
+		part = part < size ? part : size;
+		summer_add(summer, zeros, part);
+		size -= part;
+	}
+	if (size > PIECE_SIZE) {
+		if (summer->filled)
 			end_piece(summer);
-		if (!summer->has_zero_piece)
-			summer->zero_piece = checksum_of(zeros, PIECE_SIZE);
-		summer->has_zero_piece = 1;
-		add_piece(summer, &summer->zero_piece);
+		add_zeros(summer, (size - 1) / PIECE_SIZE);
+		size -= (size - 1) / PIECE_SIZE * PIECE_SIZE;
 	}
 	summer_add(summer, zeros, size);
 }
@@ -138,6 +180,7 @@ struct checksum summer_end(struct summer *summer)
 		return canonical(XXH3_128bits_digest(summer->piece));
 	if (summer->filled)
 		end_piece(summer);
+	end_zeros(summer);
 	return canonical(XXH3_128bits_digest(summer->whole));
 }
 

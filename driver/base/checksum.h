@@ -13,8 +13,9 @@
 #include "snapdrv.h"
 
 /**
- * struct checksum - 128 bits: XXH3 of the content, or, of more than 1 MiB, XXH3 of those of its pieces of
- * 1 MiB. A hole is as good as the zeros that are read from it.
+ * struct checksum - 128 bits: XXH3 of the content, or, of more than 1 MiB, XXH3 of the list of those of its
+ * pieces of 1 MiB, each with a count (8 bytes, little-endian): zeros that follow each other are one entry. A hole is as
+ * good as the zeros that are read from it.
  */
 struct checksum {
 	unsigned char bytes[16];
@@ -39,7 +40,7 @@ void summer_reset(struct summer *summer);
 /** summer_add() - take in what comes next. 10 GB/s and more on the machines of 2020. */
 void summer_add(struct summer *summer, const void *data, size_t size);
 
-/** summer_skip() - take in zeros; a hole of a TiB takes a few milliseconds. */
+/** summer_skip() - take in zeros, however many, at no cost to speak of. */
 void summer_skip(struct summer *summer, uint64_t size);
 
 /** summer_size() - bytes that were taken in. */

@@ -809,6 +809,7 @@ zeros() {
 	printf x | dd of=ctx/d/f bs=1 seek=200000 conv=notrunc status=none
 	first=$(digest /x d)
 	cp --sparse=never ctx/d/f ctx/g
+	sync ctx/g ctx/d/f
 	[ "$(stat -c %b ctx/g)" -gt "$(stat -c %b ctx/d/f)" ]
 	mv ctx/g ctx/d/f
 	same "$first" "$(digest /x d)"
