@@ -283,6 +283,7 @@ static_tidy() {
 scripts() {
 	local file
 	for file in $(files '*.sh' 'tests/run' 'tests/tools/*' '.ci/run'); do
+		[[ $file != *-suppressions ]] || continue
 		case $(head -n 1 "$file") in
 		*bash* | '# SPDX'*) [[ $file == *.py ]] || bash -n "$file" ;;
 		esac
@@ -293,7 +294,7 @@ scripts() {
 	done
 	for file in $(files 'tests/run' 'tests/*.sh' 'tests/tools/*' '.ci/run'); do
 		case $file in
-		*.py | *.h | tests/lib.sh | tests/cli/* | tests/backend/* | tests/corpus/*) ;;
+		*.py | *.[ch] | tests/tools/*-suppressions | tests/lib.sh | tests/cli/* | tests/backend/* | tests/corpus/*) ;;
 		*) [ -x "$file" ] || echo "$file: cannot be executed" ;;
 		esac
 	done

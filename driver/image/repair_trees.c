@@ -155,8 +155,10 @@ static int look_up(struct check *check, int64_t image, const struct image_detail
 {
 	cleanup_free struct digest *locks = calloc(detail->n_layers + 1, sizeof(*locks));
 	size_t n_locks = 0;
-	int ret = locks ? 0 : fail_memory(err);
+	int ret = 0;
 
+	if (!locks)
+		return fail_memory(err);
 	for (size_t i = 0; i < detail->n_layers && !ret; i++) {
 		const struct image_layer *layer = &detail->layers[i];
 		struct unit *unit = units_find(units, &layer->chain);

@@ -98,7 +98,7 @@ static int take_path(struct audit *audit, struct snapdrv_error *err)
 {
 	struct bytes *path = &audit->next.path;
 	char rest[PATH_MAX];
-	size_t shared, length;
+	size_t shared = 0, length = 0;
 	int ret = take_number(audit, path->size, &shared, err);
 
 	if (!ret)
@@ -143,7 +143,7 @@ static int take_entry(struct audit *audit, struct snapdrv_error *err)
 	if (next->kind == 'E')
 		return take_trailer(audit, err);
 	summer_add(audit->summer, &kind, 1);
-	if (!memchr("ACD", next->kind, 3))
+	if (!next->kind || !strchr("ACD", next->kind))
 		return damaged(err);
 	audit->count++;
 	ret = take_path(audit, err);
