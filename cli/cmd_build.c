@@ -11,6 +11,7 @@
 #include "build_progress.h"
 #include "cleanup.h"
 #include "cli.h"
+#include "intake.h"
 #include "output.h"
 #include "progress.h"
 
@@ -94,21 +95,7 @@ static const struct option_row build_options[] = {
 	 .help = "auto, plain (line by line), tty (drawn anew) (auto)",
 	 .choices = "auto plain tty",
 	 .offset = AT(progress)},
-	{.name = "creds",
-	 .type = OPTION_TEXT,
-	 .value = "USER:PASS",
-	 .help = "name and password (from podman's and docker's files)",
-	 .offset = AT(registry.creds)},
-	{.name = "plain-http",
-	 .type = OPTION_FLAG,
-	 .help = "speak HTTP, without TLS",
-	 .offset = AT(registry.flags),
-	 .bit = SNAPDRV_PLAIN_HTTP},
-	{.name = "cert-dir",
-	 .type = OPTION_TEXT,
-	 .value = "DIR",
-	 .help = "directory of ca.crt, client.cert and client.key",
-	 .offset = AT(registry.cert_dir)},
+	REGISTRY_ROWS(struct build_values),
 	{0},
 };
 

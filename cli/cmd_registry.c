@@ -18,21 +18,7 @@ struct transfer {
 #define AT(member) offsetof(struct transfer, member)
 
 static const struct option_row registry_options[] = {
-	{.name = "creds",
-	 .type = OPTION_TEXT,
-	 .value = "USER:PASS",
-	 .help = "name and password (from podman's and docker's files)",
-	 .offset = AT(registry.creds)},
-	{.name = "plain-http",
-	 .type = OPTION_FLAG,
-	 .help = "speak HTTP, without TLS",
-	 .offset = AT(registry.flags),
-	 .bit = SNAPDRV_PLAIN_HTTP},
-	{.name = "cert-dir",
-	 .type = OPTION_TEXT,
-	 .value = "DIR",
-	 .help = "directory of ca.crt, client.cert and client.key",
-	 .offset = AT(registry.cert_dir)},
+	REGISTRY_ROWS(struct transfer),
 	{0},
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of every command that brings in an image. */
+/* Options that several commands have: those that bring in an image, those that speak to a registry. */
 #ifndef CLI_INTAKE_H
 #define CLI_INTAKE_H
 
@@ -39,6 +39,24 @@
 		.name = "max-ratio", .type = OPTION_NUMBER, .value = "N",            \
 		.help = "most uncompressed bytes for a compressed one (1100)",       \
 		.offset = offsetof(holder, options.max_ratio)                        \
+	}
+
+/** REGISTRY_ROWS() - likewise of every command that speaks to a registry; @holder has options called registry. */
+#define REGISTRY_ROWS(holder)                                              \
+	{.name = "creds",                                                  \
+	 .type = OPTION_TEXT,                                              \
+	 .value = "USER:PASS",                                             \
+	 .help = "name and password (from podman's and docker's files)",   \
+	 .offset = offsetof(holder, registry.creds)},                      \
+		{.name = "plain-http",                                     \
+		 .type = OPTION_FLAG,                                      \
+		 .help = "speak HTTP, without TLS",                        \
+		 .offset = offsetof(holder, registry.flags),               \
+		 .bit = SNAPDRV_PLAIN_HTTP},                               \
+	{                                                                  \
+		.name = "cert-dir", .type = OPTION_TEXT, .value = "DIR",   \
+		.help = "directory of ca.crt, client.cert and client.key", \
+		.offset = offsetof(holder, registry.cert_dir)              \
 	}
 
 #endif
