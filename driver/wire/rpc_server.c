@@ -28,6 +28,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "wire/rpc_accept.h"
+#include "wire/rpc_tsan.h"
 
 #define CALLS_OFFERED 64 /* places for calls that no thread has looked at yet */
 #define STREAMS_MAX 1024 /* calls on one connection at once */
@@ -122,18 +123,6 @@ static void call_leave(struct rpc_call *call)
 	if (atomic_fetch_sub(&call->users, 1) == 1)
 		call_free(call);
 }
-
-/*
- * An event goes from the thread that asks for it through gRPC's queue to the one that it happens to. The queue
- * orders the two; ThreadSanitizer does not see that, since gRPC is not compiled with it.
- */
-#ifdef __SANITIZE_THREAD__
-void __tsan_acquire(void *address);
-void __tsan_release(void *address);
-#else
-#define __tsan_acquire(address) ((void)(address))
-#define __tsan_release(address) ((void)(address))
-#endif
 
 /* Whatever can be wrong with a batch is our own mistake: then there will be no completion. */
 static void call_ask(struct rpc_call *call, const grpc_op *ops, size_t count, struct event *event)
