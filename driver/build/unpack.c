@@ -47,7 +47,7 @@ static void *run(void *arg)
 	request.limits = intake.limits;
 	unpacking->ret = layer_unpack(&request, &result, &unpacking->err);
 	if (!unpacking->ret)
-		tree_writer_free(result.writer);
+		unpack_result_done(&result);
 	return NULL;
 }
 

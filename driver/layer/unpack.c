@@ -315,6 +315,13 @@ static struct unpack_result finish(struct pipeline *line)
 	return result;
 }
 
+void unpack_result_done(struct unpack_result *result)
+{
+	file_prints_done(&result->prints);
+	tree_writer_free(result->writer);
+	result->writer = NULL;
+}
+
 int layer_digest(const struct unpack_request *request, struct unpack_result *ret_result,
 		 struct snapdrv_error *err)
 {

@@ -66,6 +66,9 @@ struct unpack_result {
 int layer_unpack(const struct unpack_request *request, struct unpack_result *ret_result,
 		 struct snapdrv_error *err);
 
+/** unpack_result_done() - free what is in @result. */
+void unpack_result_done(struct unpack_result *result);
+
 /**
  * layer_digest() - only read a layer: what layer_unpack() finds out about digests and sizes.
  * @request: the tree is not looked at. @ret_result: without a writer.
