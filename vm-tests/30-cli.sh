@@ -20,7 +20,7 @@ in_guest() {
 		chmod 1777 /mnt/tmp
 		export TMPDIR=/mnt/tmp SNAPDRV_CACHE=/mnt/cache SNAPDRV=$SNAPDRV TEST_LIMIT=5000 JOBS=2 PYTHONDONTWRITEBYTECODE=1
 		export SNAP_TIMEOUT=900
-		cd $TOP && tests/run ${*/%/.sh}
+		cd /tmp/machine$TOP && tests/run ${*/%/.sh}
 	END
 	sed -i -E 's,( |:)([0-9]{2}-[a-z0-9-]+\.sh),\1tests/cli/\2,g' script
 	"$TOP/vm-tests/boot" --machine --work vm --disk disk --memory 4000 --processors 2 --limit 14000 script >out 2>err ||
