@@ -18,7 +18,7 @@ in_guest() {
 		mount /dev/vda /mnt && mkdir /mnt/tmp /mnt/cache /mnt/upper /mnt/work || exit 1
 		mount -t overlay -o lowerdir=$CACHE,upperdir=/mnt/upper,workdir=/mnt/work cache /mnt/cache || exit 1
 		chmod 1777 /mnt/tmp
-		export TMPDIR=/mnt/tmp SNAPDRV_CACHE=/mnt/cache SNAPDRV=$SNAPDRV TEST_LIMIT=5000 JOBS=2 PYTHONDONTWRITEBYTECODE=1
+		export TMPDIR=/mnt/tmp SNAPDRV_CACHE=/mnt/cache SNAPDRV=/tmp/machine$SNAPDRV TEST_LIMIT=5000 JOBS=2 PYTHONDONTWRITEBYTECODE=1
 		export SNAP_TIMEOUT=900
 		cd /tmp/machine$TOP && tests/run ${*/%/.sh}
 	END
