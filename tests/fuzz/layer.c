@@ -52,7 +52,7 @@ static int unpack(const uint8_t *data, size_t size, int how)
 	fuzz_check(ret, &err);
 	if (!ret) {
 		is_again = !(how & CARRIES_OUT) && bind(result.writer, lower_fd);
-		tree_writer_free(result.writer);
+		unpack_result_done(&result);
 		request.input = memory_layer(&again);
 		HOLDS(!layer_digest(&request, &digests, NULL));
 		HOLDS(digest_equal(&digests.blob, &result.blob) &&
