@@ -19,18 +19,18 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/contents.h"
 #include "kernel/dirs.h"
 #include "kernel/probe.h"
 
 #define BLOCK_SIZE 4096
 #define BUSY_TRIES 10000 /* each after a millisecond */
 
+/* One of @parts threads. */
 struct sealing {
-	struct dir_chain chain;
 	unsigned part;
 	unsigned parts;
-	unsigned n_files;
-	struct snapdrv_error *err;
+	uint64_t n_names; /* so far */
 };
 
 /* 0 done, 1 it was so already, or -1 and errno. */
@@ -128,27 +128,25 @@ static int keep_mtime(int fd, const struct statx *before)
 		       : futimens(fd, times);
 }
 
-static int seal_file(struct sealing *sealing, int dir_fd, const char *name)
+static int seal_file(const struct change *file, struct snapdrv_error *err)
 {
 	cleanup_fd int fd = -1;
 	struct statx st;
 	int ret;
 
-	/* Counted first, whatever others have sealed by now: all threads have to count alike. */
-	if (sealing->n_files++ % sealing->parts != sealing->part)
-		return 0;
-	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_SIZE | STATX_MTIME, &st))
-		return errno == ENOENT ? 0 : fail_errno(sealing->err, "stat %s", quote(name).text);
+	if (statx(file->dir_fd, file->name, AT_SYMLINK_NOFOLLOW,
+		  STATX_TYPE | STATX_SIZE | STATX_MTIME, &st))
+		return errno == ENOENT ? 0 : fail_errno(err, "stat %s", quote(file->name).text);
 	if (!S_ISREG(st.stx_mode) || !st.stx_size || st.stx_attributes & STATX_ATTR_VERITY)
 		return 0;
-	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(file->dir_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_errno(sealing->err, "open %s", quote(name).text);
+		return errno == ENOENT ? 0 : fail_errno(err, "open %s", quote(file->name).text);
 	ret = enable(fd);
 	/* Whoever sealed it by another name looks after its time; what was seen of it here may be in between. */
 	if (!ret)
 		ret = keep_mtime(fd, &st);
-	return ret < 0 ? fail_errno(sealing->err, "turn fs-verity on for %s", quote(name).text) : 0;
+	return ret < 0 ? fail_errno(err, "turn fs-verity on for %s", quote(file->name).text) : 0;
 }
 
 int verity_is_on(int dir_fd, const char *name)
@@ -161,55 +159,26 @@ int verity_is_on(int dir_fd, const char *name)
 	return !!(st.stx_attributes & STATX_ATTR_VERITY);
 }
 
-static int seal_directory(struct sealing *sealing);
-
-static int is_directory(int dir_fd, const struct dir_entry *entry)
+/* Counted whatever others have sealed by now: all threads have to count alike. */
+static int seal_if_mine(void *arg, const struct change *change, struct snapdrv_error *err)
 {
-	struct stat st;
+	struct sealing *sealing = arg;
 
-	if (entry->type != DT_UNKNOWN)
-		return entry->type == DT_DIR;
-	return !fstatat(dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) && S_ISDIR(st.st_mode);
+	return sealing->n_names++ % sealing->parts == sealing->part ? seal_file(change, err) : 0;
 }
 
-static int seal_entry(struct sealing *sealing, const struct dir_entry *entry)
+/* A second name needs no look: sealing twice is no error. */
+static int is_single(void *arg, uint64_t inode)
 {
-	int fd = dirs_fd(&sealing->chain, sealing->err), ret;
-
-	if (fd < 0)
-		return dirs_is_gone(fd) ? 0 : fd;
-	if (!is_directory(fd, entry))
-		return entry->type == DT_REG || entry->type == DT_UNKNOWN
-			       ? seal_file(sealing, fd, entry->name)
-			       : 0;
-	ret = dirs_push(&sealing->chain, entry->name, sealing->err);
-	if (ret)
-		return dirs_is_gone(ret) ? 0 : ret;
-	ret = seal_directory(sealing);
-	dirs_pop(&sealing->chain);
-	return ret;
-}
-
-static int seal_directory(struct sealing *sealing)
-{
-	int fd = dirs_fd(&sealing->chain, sealing->err), ret;
-	struct dir_list list = {0};
-
-	if (fd < 0)
-		return dirs_is_gone(fd) ? 0 : fd;
-	ret = dirs_list(fd, &list, sealing->err);
-	for (size_t i = 0; i < list.count && !ret; i++)
-		ret = seal_entry(sealing, &list.entries[i]);
-	dirs_list_done(&list);
-	return dirs_is_gone(ret) ? 0 : ret;
+	(void)arg, (void)inode;
+	return 1;
 }
 
 int verity_seal_tree(int root_fd, unsigned part, unsigned parts, struct snapdrv_error *err)
 {
-	struct sealing sealing = {
-		.chain = {.root_fd = root_fd}, .part = part, .parts = parts, .err = err};
-	int ret = seal_directory(&sealing);
+	struct sealing sealing = {.part = part, .parts = parts};
+	int ret = contents_walk(root_fd, seal_if_mine, is_single, &sealing, err);
 
-	dirs_done(&sealing.chain);
-	return ret;
+	/* Who removes the layer meanwhile is not held up. */
+	return dirs_is_gone(ret) ? 0 : ret;
 }
