@@ -38,7 +38,9 @@ static struct report next(struct stage *stage, unsigned line, const char *text)
 			       .is_open = 1};
 }
 
-struct report report_begin(struct stage *stage, unsigned line, const char *text)
+/* One more step is told of, as what it begins with. */
+static struct report announce(struct stage *stage, unsigned line, const char *text,
+			      enum snapdrv_build_kind kind)
 {
 	struct build *build = stage->build;
 	struct snapdrv_build_event event;
@@ -46,10 +48,23 @@ struct report report_begin(struct stage *stage, unsigned line, const char *text)
 
 	pthread_mutex_lock(&build->event_lock);
 	report = next(stage, line, text);
-	event = event_of(&report, SNAPDRV_BUILD_STARTED);
+	event = event_of(&report, kind);
 	tell(build, &event);
 	pthread_mutex_unlock(&build->event_lock);
 	return report;
+}
+
+struct report report_begin(struct stage *stage, unsigned line, const char *text)
+{
+	return announce(stage, line, text, SNAPDRV_BUILD_STARTED);
+}
+
+/* About a step that was told of, or about none. */
+static void tell_locked(struct build *build, struct snapdrv_build_event *event)
+{
+	pthread_mutex_lock(&build->event_lock);
+	tell(build, event);
+	pthread_mutex_unlock(&build->event_lock);
 }
 
 void report_output(const struct report *report, const char *data, size_t size)
@@ -59,9 +74,7 @@ void report_output(const struct report *report, const char *data, size_t size)
 
 	event.data = data;
 	event.size = size;
-	pthread_mutex_lock(&build->event_lock);
-	tell(build, &event);
-	pthread_mutex_unlock(&build->event_lock);
+	tell_locked(build, &event);
 }
 
 void report_end(struct report *report, int ret)
@@ -74,22 +87,12 @@ void report_end(struct report *report, int ret)
 		return;
 	report->is_open = 0;
 	event.duration_ns = times_now_ns() - report->start_ns;
-	pthread_mutex_lock(&build->event_lock);
-	tell(build, &event);
-	pthread_mutex_unlock(&build->event_lock);
+	tell_locked(build, &event);
 }
 
 void report_cached(struct stage *stage, unsigned line, const char *text)
 {
-	struct build *build = stage->build;
-	struct snapdrv_build_event event;
-	struct report report;
-
-	pthread_mutex_lock(&build->event_lock);
-	report = next(stage, line, text);
-	event = event_of(&report, SNAPDRV_BUILD_CACHED);
-	tell(build, &event);
-	pthread_mutex_unlock(&build->event_lock);
+	announce(stage, line, text, SNAPDRV_BUILD_CACHED);
 }
 
 void report_warning(struct build *build, const char *text)
@@ -100,9 +103,7 @@ void report_warning(struct build *build, const char *text)
 					    .data = text,
 					    .size = strlen(text)};
 
-	pthread_mutex_lock(&build->event_lock);
-	tell(build, &event);
-	pthread_mutex_unlock(&build->event_lock);
+	tell_locked(build, &event);
 }
 
 int build_is_stopped(struct build *build, struct snapdrv_error *err)
