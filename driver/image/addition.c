@@ -121,7 +121,6 @@ static int plan_layer(struct layer_plan *layer, json_t *descriptor, struct snapd
 
 int addition_manifest(struct image_plan *image, json_t *descriptors, struct snapdrv_error *err)
 {
-	cleanup_json json_t *manifest = NULL;
 	json_t *descriptor;
 	size_t i;
 
@@ -134,17 +133,7 @@ int addition_manifest(struct image_plan *image, json_t *descriptors, struct snap
 		if (ret)
 			return fail_within(err, ret, "the image's manifest");
 	}
-	manifest = json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:O}", "schemaVersion", 2, "mediaType",
-			     "application/vnd.oci.image.manifest.v1+json", "config", "mediaType",
-			     "application/vnd.oci.image.config.v1+json", "digest",
-			     digest_format(&image->config_digest).text, "size",
-			     (json_int_t)image->config_size, "layers", descriptors);
-	image->manifest = manifest ? json_text(manifest, JSON_COMPACT, err) : NULL;
-	if (!image->manifest)
-		return fail_memory(err);
-	image->manifest_size = strlen(image->manifest);
-	image->digest = digest_of(image->manifest, image->manifest_size);
-	return 0;
+	return plan_set_manifest(image, descriptors, err);
 }
 
 /* ---- all of it ---------------------------------------------------------------------------- */

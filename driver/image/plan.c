@@ -147,26 +147,32 @@ static json_t *layer_descriptor(const struct layer_plan *layer)
 			 (json_int_t)layer->size);
 }
 
-int plan_make_manifest(struct image_plan *image, struct snapdrv_error *err)
+int plan_set_manifest(struct image_plan *image, json_t *layers, struct snapdrv_error *err)
 {
 	cleanup_json json_t *manifest =
-		json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:[]}", "schemaVersion", 2, "mediaType",
+		json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:O}", "schemaVersion", 2, "mediaType",
 			  "application/vnd.oci.image.manifest.v1+json", "config", "mediaType",
 			  "application/vnd.oci.image.config.v1+json", "digest",
 			  digest_format(&image->config_digest).text, "size",
-			  (json_int_t)image->config_size, "layers");
-	json_t *layers = json_object_get(manifest, "layers");
+			  (json_int_t)image->config_size, "layers", layers);
 
-	for (size_t i = 0; i < image->n_layers; i++) {
-		if (json_array_append_new(layers, layer_descriptor(&image->layers[i])))
-			return fail_memory(err);
-	}
 	image->manifest = manifest ? json_text(manifest, JSON_COMPACT, err) : NULL;
 	if (!image->manifest)
 		return fail_memory(err);
 	image->manifest_size = strlen(image->manifest);
 	image->digest = digest_of(image->manifest, image->manifest_size);
 	return 0;
+}
+
+int plan_make_manifest(struct image_plan *image, struct snapdrv_error *err)
+{
+	cleanup_json json_t *layers = json_array();
+
+	for (size_t i = 0; i < image->n_layers; i++) {
+		if (json_array_append_new(layers, layer_descriptor(&image->layers[i])))
+			return fail_memory(err);
+	}
+	return plan_set_manifest(image, layers, err);
 }
 
 /* The name that the user wants instead of the source's own. */

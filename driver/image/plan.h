@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "image/platform.h"
 #include "image/source.h"
@@ -90,6 +91,12 @@ int plan_config(struct image_plan *image, char *config, size_t size, struct snap
 
 /** plan_make_layers() - room for @count layers; none, or too many, are REFUSED. */
 int plan_make_layers(struct image_plan *image, size_t count, struct snapdrv_error *err);
+
+/**
+ * plan_set_manifest() - the OCI manifest of an image whose config is known.
+ * @layers: an array of descriptors, as it stands in the manifest. Borrowed.
+ */
+int plan_set_manifest(struct image_plan *image, json_t *layers, struct snapdrv_error *err);
 
 /** plan_make_manifest() - write the OCI manifest of an image whose blobs are known by now. */
 int plan_make_manifest(struct image_plan *image, struct snapdrv_error *err);
