@@ -100,33 +100,42 @@ static int from_tree(struct check *check, int64_t image_id, const struct digest 
 	return 0;
 }
 
-/* Whatever can be had of it from one of the images that name it; the last reason why not is kept. */
+/* From one of the images that name it. Return: 1 done, 0 with the reason in @why, or negative. */
+static int find_in(struct check *check, int64_t image, const struct digest *digest, uint64_t size,
+		   struct store_name *ret_name, const char **ret_how, struct snapdrv_error *why)
+{
+	int ret;
+
+	*ret_how = "written again from the layer";
+	ret = from_tree(check, image, digest, ret_name, why);
+	if (ret == 1)
+		return 1;
+	*ret_how = "pulled again";
+	return repair_fetch(check, image, digest, size, ret_name, why);
+}
+
+/* The last reason why not is kept. No query is open while a registry is asked. */
 static int find_again(struct check *check, const struct digest *digest, struct store_name *ret_name,
 		      const char **ret_how, struct snapdrv_error *why, struct snapdrv_error *err)
 {
 	struct digest_text text = digest_format(digest);
-	cleanup_query struct query *query =
-		db_query(check->graph->store.db, err,
-			 "SELECT image, (SELECT size FROM blob WHERE digest = ?1) FROM image_blob"
-			 " WHERE digest = ?1",
-			 "s", text.text);
-	int ret = query ? 0 : -EIO;
+	struct db *db = check->graph->store.db;
+	int64_t image = 0, size = 0;
+	int found = db_get_int(db, &size, err, "SELECT size FROM blob WHERE digest = ?", "s",
+			       text.text);
 
-	while (!ret && (ret = query_next(query, err)) == 1) {
-		int64_t image = query_int(query, 0);
+	while (found >= 0 && (found = db_get_int(db, &image, err,
+						 "SELECT image FROM image_blob WHERE digest = ?1"
+						 " AND image > ?2 ORDER BY image LIMIT 1",
+						 "si", text.text, image)) == 1) {
+		int ret = find_in(check, image, digest, (uint64_t)size, ret_name, ret_how, why);
 
-		*ret_how = "written again from the layer";
-		ret = from_tree(check, image, digest, ret_name, why);
 		if (ret == 1)
 			return 1;
-		*ret_how = "pulled again";
-		ret = repair_fetch(check, image, digest, (uint64_t)query_int(query, 1), ret_name,
-				   why);
-		if (ret == 1)
-			return 1;
-		ret = ret == -ENOMEM ? fail_memory(err) : 0;
+		if (ret == -ENOMEM)
+			return fail_memory(err);
 	}
-	return ret;
+	return found;
 }
 
 static int put_away(struct check *check, const struct damage *damage,

@@ -85,14 +85,28 @@ static int fetch_from(struct check *check, const char *text, const struct digest
 	return ret;
 }
 
+/* A copy: no query is open while the registry is asked. */
+static int read_origin(struct check *check, int64_t image, char **ret_origin,
+		       struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(check->graph->store.db, err,
+			 "SELECT origin FROM image WHERE id = ? AND origin IS NOT NULL", "i", image);
+	int found = query ? query_next(query, err) : -EIO;
+
+	if (found != 1)
+		return found;
+	*ret_origin = text_dup(query_text(query, 0), err);
+	return *ret_origin ? 1 : -ENOMEM;
+}
+
 int repair_fetch(struct check *check, int64_t image, const struct digest *digest, uint64_t size,
 		 struct store_name *ret_name, struct snapdrv_error *err)
 {
-	cleanup_query struct query *query = db_query(
-		check->graph->store.db, err,
-		"SELECT origin FROM image WHERE id = ? AND origin IS NOT NULL", "i", image);
-	int found = query ? query_next(query, err) : -EIO;
+	cleanup_free char *origin = NULL;
+	int found = read_origin(check, image, &origin, err);
 
-	return found == 1 ? fetch_from(check, query_text(query, 0), digest, size, ret_name, err)
-			  : found;
+	if (found == 1)
+		found = fetch_from(check, origin, digest, size, ret_name, err);
+	return found;
 }

@@ -292,18 +292,20 @@ static int repair_image(struct check *check, const struct image *image, struct s
 	return 0;
 }
 
+/* One after the other: an open query would see the database as it was, for as long as layers are unpacked. */
 static int repair_images(struct check *check, struct snapdrv_error *err)
 {
-	cleanup_query struct query *query =
-		db_query(check->graph->store.db, err, "SELECT id, top FROM image", "");
-	int ret = query ? 0 : -EIO;
+	struct image image = {0};
+	int ret = 0, found;
 
-	while (!ret && (ret = query_next(query, err)) == 1) {
-		const struct image image = {.id = query_int(query, 0), .top = query_int(query, 1)};
-
-		ret = repair_image(check, &image, err);
+	while (!ret && (found = db_get_int(check->graph->store.db, &image.id, err,
+					   "SELECT id FROM image WHERE id > ? ORDER BY id LIMIT 1",
+					   "i", image.id)) == 1) {
+		found = db_get_int(check->graph->store.db, &image.top, err,
+				   "SELECT top FROM image WHERE id = ?", "i", image.id);
+		ret = found == 1 ? repair_image(check, &image, err) : found;
 	}
-	return ret;
+	return ret ? ret : found;
 }
 
 /* ---- what nothing needs ------------------------------------------------------------------- */
