@@ -338,6 +338,20 @@ loop_fs() {
 	own_mount mount -o loop "$dir.img" "$dir"
 }
 
+# compile_helper SOURCE PROGRAM: a C program of the tests with the library that is tested, inside of which it may look.
+# LIBRARY is another one.
+compile_helper() {
+	local library=${LIBRARY:-$(dirname "$SNAPDRV")/libsnapdrv.a} sanitize=()
+	[ -f "$library" ] || fail_ "there is no $library: make build"
+	# Not by the status: grep -q would end nm.
+	if [ -n "$(nm "$library" 2>/dev/null | grep __asan_init)" ]; then
+		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
+	fi
+	# shellcheck disable=SC2046 # words are meant
+	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror -O1 -g "${sanitize[@]}" -I"$TOP/driver" "$1" "$library" -o "$2" \
+		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -lm -pthread
+}
+
 # wait_for SECONDS COMMAND...: until it succeeds.
 wait_for() {
 	local tries=$(($1 * 20))

@@ -5,22 +5,8 @@
 export BACKEND=overlay
 . "$(dirname "$0")/../lib.sh"
 
-LIBRARY=$(dirname "$SNAPDRV")/libsnapdrv.a
 CONTRACT=$WORK/contract
-build() {
-	local sanitize=()
-	[ -f "$LIBRARY" ] || fail_ "there is no $LIBRARY: make build"
-	if [ -n "$(nm "$LIBRARY" 2>/dev/null | grep __asan_init)" ]; then
-		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
-	fi
-	cd "$TOP"
-	# shellcheck disable=SC2046 # words are meant
-	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror -O1 -g "${sanitize[@]}" -Idriver \
-		tests/backend/contract.c "$LIBRARY" -o "$CONTRACT" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) \
-		-lbtrfsutil -pthread
-}
-case_ "the cases of the contract compile" build
+case_ "the cases of the contract compile" compile_helper "$TESTS/backend/contract.c" "$CONTRACT"
 [ -x "$CONTRACT" ] || exit 1
 
 # The cases of a filesystem stand on it: lib.sh makes their directories below STAGE.

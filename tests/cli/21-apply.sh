@@ -481,7 +481,7 @@ int main(int argc, char **argv)
 	return 0;
 }
 C
-	runtime_build mount.c ./mount
+	compile_helper mount.c ./mount
 	./mount "$ROOT" "$file" "lowerdir=$PWD/lo\\:w\\,er/1:$PWD/lo\\:w\\,er/2" "upperdir=$PWD/up" "workdir=$PWD/work"
 	same y "$(cat up/linked)"
 	same so "$(cat up/usr/lib/so)"

@@ -9,20 +9,9 @@
 . "$(dirname "$0")/../lib.sh"
 
 N=${N:-15} SEED=${SEED:-1}
-LIBRARY=$(dirname "$SNAPDRV")/libsnapdrv.a
 PACK=$WORK/packlayer
 
-build() {
-	local sanitize=()
-	if [ -n "$(nm "$LIBRARY" 2>/dev/null | grep __asan_init)" ]; then
-		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
-	fi
-	# shellcheck disable=SC2046 # words are meant
-	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror -O1 -g "${sanitize[@]}" -I"$TOP/driver" \
-		"$TESTS/cli/packlayer.c" "$LIBRARY" -o "$PACK" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -pthread
-}
-case_ "the helper compiles" build
+case_ "the helper compiles" compile_helper "$TESTS/cli/packlayer.c" "$PACK"
 [ -x "$PACK" ] || exit 1
 
 # chains: the ChainIDs of the DiffIDs on stdin.

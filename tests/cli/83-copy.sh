@@ -3,20 +3,9 @@
 # COPY and ADD: what of a context goes where in a tree, digests of it, and contexts that lead out of themselves.
 . "$(dirname "$0")/../lib.sh"
 
-LIBRARY=$(dirname "$SNAPDRV")/libsnapdrv.a
 COPY=$WORK/copyfiles
 
-build() {
-	local sanitize=()
-	if [ -n "$(nm "$LIBRARY" 2>/dev/null | grep __asan_init)" ]; then
-		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
-	fi
-	# shellcheck disable=SC2046 # words are meant
-	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror -O1 -g "${sanitize[@]}" -I"$TOP/driver" \
-		"$TESTS/cli/copyfiles.c" "$LIBRARY" -o "$COPY" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -pthread
-}
-case_ "the helper compiles" build
+case_ "the helper compiles" compile_helper "$TESTS/cli/copyfiles.c" "$COPY"
 [ -x "$COPY" ] || exit 1
 
 # A case has a context ctx and a tree root.

@@ -5,18 +5,7 @@
 # the store $ROOT, and mounting by what they answer.
 LIBRARY=${LIBSNAPDRV:-$(dirname "$SNAPDRV")/libsnapdrv.a}
 RUNTIME=$WORK/runtime
-# runtime_build SOURCE PROGRAM: with the library.
-runtime_build() {
-	local sanitize=()
-	# Not by the status: grep -q would end nm.
-	if [ -n "$(nm "$LIBRARY" 2>/dev/null | grep __asan_init)" ]; then
-		sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
-	fi
-	# shellcheck disable=SC2046 # words are meant
-	gcc -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra "${sanitize[@]}" -I"$TOP/driver" -o "$2" "$1" "$LIBRARY" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -lm -pthread
-}
-runtime_build "$TESTS/cli/runtime.c" "$RUNTIME" || exit 1
+compile_helper "$TESTS/cli/runtime.c" "$RUNTIME" || exit 1
 
 runtime() {
 	timeout 60 "$RUNTIME" "$ROOT" "$@"
