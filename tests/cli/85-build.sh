@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # build: steps, their cache, what RUN gets and leaves, what is left behind when it fails.
 . "$(dirname "$0")/../lib.sh"
+. "$TOOLS/registry.sh"
 
 "$TOOLS/buildcheck" base "$WORK/base.tar" || exit 1
 
@@ -695,5 +696,85 @@ with_docker_tools() {
 	TMPDIR=$CASE expect_exit 0 skopeo --tmpdir "$CASE/tmp" --insecure-policy copy --quiet oci-archive:one.tar "dir:$CASE/dir"
 }
 case_ "other tools read what was built" with_docker_tools
+
+# ---- bases from registries, terminals -----------------------------------------------------------
+
+registry_start registry
+
+pulled_base() {
+	skopeo copy -q --dest-tls-verify=false "docker-archive:$WORK/base.tar:localhost/base:1" "docker://$REGISTRY/lib/base:1"
+	mkdir context
+	echo new >new
+	cp new context/new
+	printf 'FROM %s/lib/base:1\nCOPY new /new\n' "$REGISTRY" >context/Dockerfile
+	expect_exit 3 snap build -q --plain-http --pull never context
+	one_line_error "Dockerfile:1: " "$REGISTRY/lib/base:1"
+	build --plain-http -t with
+	rootfs with
+	same new "$(cat "$TREE/new")"
+	[ -x "$TREE/bin/sh" ]
+	# It is here now, and nobody is asked.
+	kill -9 "${REGISTRY_PIDS[@]}"
+	build --pull never -t again
+	same 1 "$(steps CACHED 'COPY new')"
+	clean
+}
+case_ "a base image that is missing is pulled, unless --pull never forbids it" pulled_base
+
+# screen FILE: what is left on a terminal that shows all of it, and before that, line by line, what it had shown.
+screen() {
+	"$PYTHON" - "$1" <<-'END'
+		import re, sys
+		with open(sys.argv[1], encoding="utf-8", newline="") as file:
+		    text = file.read().replace("\r", "")
+		shown, seen = [""], []
+		for part in re.split(r"(\x1b\[\d+A|\x1b\[J|\n)", text):
+		    if re.fullmatch(r"\x1b\[\d+A", part):
+		        seen += shown
+		        del shown[len(shown) - 1 - int(part[2:-1]):]
+		        shown.append("")
+		    elif part == "\n":
+		        shown.append("")
+		    elif part != "\x1b[J":
+		        assert "\x1b" not in part, part
+		        shown[-1] += part
+		print("\n".join(shown).rstrip("\n"))
+		print("before:")
+		print("\n".join(seen))
+	END
+}
+on_terminal() {
+	begin
+	dockerfile <<-'END'
+		FROM localhost/base:1
+		RUN echo first; printf 'odd \033[31mcolour\n'; sleep 1; echo last
+		RUN echo made >/made
+	END
+	script -qec "stty cols 80; $SNAPDRV --root $ROOT build -t seen context" typed >/dev/null
+	screen typed | sed '/^Script /d' >seen
+	# What is through stays, a line for each step; of its output nothing does.
+	sed '/^before:/,$d; /^$/d' seen | sed -E 's/ +[0-9.]+s$/ TIME/; s/ +CACHED$/ CACHED/' >left
+	diff - left <<-END || fail_ "$(cat seen)"
+		=> [1/3] FROM localhost/base:1 CACHED
+		=> [2/3] RUN echo first; printf 'odd \\033[31mcolour\\n'; sleep 1; echo last TIME
+		=> [3/3] RUN echo made >/made TIME
+		$(snap --json inspect seen | pick 'list(d.values())[0][0]["Id"]')
+	END
+	# What runs shows its time and the last line of its output, which cannot reach the terminal.
+	sed '1,/^before:/d' seen | grep -E '^=> \[2/3\] RUN .* [0-9.]+s$'
+	sed '1,/^before:/d' seen | grep -E '^=> # odd .*colour'
+	# auto is plain where there is no terminal, and --progress tty draws anyway.
+	expect_exit 0 snap build context
+	[[ $ERR == *"#1 [1/3] FROM"* && $ERR != *"=> ["* ]] || fail_ "$ERR"
+	expect_exit 0 snap build --progress tty context
+	[[ $ERR == *"=> [1/3] FROM"*CACHED* ]] || fail_ "$ERR"
+	printf 'FROM localhost/base:1\nRUN echo why; exit 3\n' >context/Dockerfile
+	if script -qec "stty cols 80; $SNAPDRV --root $ROOT build context" typed >/dev/null; then fail_ "it works"; fi
+	screen typed | sed '/^before:/,$d' >seen
+	grep -x '   | why' seen || fail_ "the output of what failed is not there: $(cat seen)"
+	grep 'snapdrv: build: Dockerfile:2: RUN echo why; exit 3: exit status 3' seen
+	clean
+}
+case_ "on a terminal steps that run are drawn anew, those that are through stay, a failure shows its output" on_terminal
 
 exit $FILE_STATUS
