@@ -89,9 +89,9 @@ static int fetch_from(struct check *check, const char *text, const struct digest
 static int read_origin(struct check *check, int64_t image, char **ret_origin,
 		       struct snapdrv_error *err)
 {
-	cleanup_query struct query *query =
-		db_query(check->graph->store.db, err,
-			 "SELECT origin FROM image WHERE id = ? AND origin IS NOT NULL", "i", image);
+	cleanup_query struct query *query = db_query(
+		check->graph->store.db, err,
+		"SELECT origin FROM image WHERE id = ? AND origin IS NOT NULL", "i", image);
 	int found = query ? query_next(query, err) : -EIO;
 
 	if (found != 1)
