@@ -72,6 +72,23 @@ def same_tree(what, want, got):
     raise Broken(f"{what}: not the right tree: lacks {lost}, has {more}")
 
 
+def ended(process, seconds=60):
+    """What it wrote. Seconds in which this program stood still as well count as one."""
+    for _ in range(seconds):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=1)
+    process.kill()
+    process.communicate()
+    raise Broken(f"it does not end: {' '.join(process.args)}")
+
+
+def completed(argv, env, stdin=None):
+    with open(stdin or os.devnull, "rb") as file:
+        process = subprocess.Popen(argv, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    stdout, stderr = ended(process)
+    return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
+
+
 def mount_points(top):
     found = []
     with open("/proc/self/mountinfo") as file:
@@ -110,9 +127,7 @@ class Store:
         return [self.snapdrv, "--root", self.root, *words]
 
     def raw(self, *words, stdin=None):
-        with open(stdin or os.devnull, "rb") as file:
-            return subprocess.run(self.argv(*words), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  env=self.env, timeout=60, check=False)
+        return completed(self.argv(*words), self.env, stdin)
 
     def run(self, *words, codes=(0,), stdin=None):
         done = self.raw(*words, stdin=stdin)
@@ -765,8 +780,7 @@ class Runtime(Command):
     is_whole = True
 
     def run(self, *words):
-        return subprocess.run([os.environ["RUNTIME"], self.store.root, *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, env=self.store.env, timeout=60, check=False)
+        return completed([os.environ["RUNTIME"], self.store.root, *words], self.store.env)
 
     def argv(self):
         return ["prepare", "key", "-", ",", "apply", "key", self.source("layer"), ",", "commit", "one", "key"]
@@ -995,12 +1009,7 @@ class Try:
         if not second:
             self.command.undo()
             return False
-        try:
-            _, stderr = second.communicate(timeout=40)
-        except subprocess.TimeoutExpired as error:
-            second.kill()
-            second.communicate()
-            raise Broken("the second process does not end") from error
+        _, stderr = ended(second)
         if second.returncode not in self.command.joined:
             raise Broken(f"the second process: exit {second.returncode}: {stderr.decode(errors='replace').strip()}")
         self.result = "killed"
@@ -1092,6 +1101,7 @@ class Campaign:
             self.check_undone()
         except (Broken, subprocess.SubprocessError, OSError, sqlite3.Error) as error:
             self.failures += 1
+            one.result = ""
             print(f"{self.options.command} on {self.options.driver}, {how} at {number} ({one.hit}): {error}",
                   file=sys.stderr, flush=True)
             if self.failures < FAILURES_MAX and not self.options.stop:
