@@ -715,7 +715,7 @@ class CheckRepair(WithContainer):
 
     def reasons(self, stdout):
         # Of what could not be repaired, the reason is told with it.
-        return ["damaged"] if "not repaired: " in stdout else []
+        return ["damaged"] if re.search("^(  not repaired|database .*): ", stdout, re.M) else []
 
     def verify_told(self):
         if not self.is_repaired:
