@@ -790,6 +790,7 @@ class SaveDocker(WritesFile, WithImage):
 class SaveDir(WritesFile, WithImage):
     is_given_up = False  # by a kill, or by calls that all fail: what it has begun stays
     again = (0, 4)
+    joined = (0, 4)
 
     def argv(self):
         return ["save", "--format", "oci-dir", "app:1", "-o", self.path()]
