@@ -87,6 +87,11 @@ int fail_within(struct snapdrv_error *err, int ret, const char *format, ...)
 	return ret;
 }
 
+int errno_is_passing(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == EINTR;
+}
+
 int fail_memory(struct snapdrv_error *err)
 {
 	return fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");

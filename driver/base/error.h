@@ -27,6 +27,9 @@ int fail(struct snapdrv_error *err, int code, int errnum, const char *format, ..
 int fail_errno(struct snapdrv_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/** errno_is_passing() - it says something of this process at this moment, and nothing of what was looked at. */
+int errno_is_passing(int errnum);
+
 /** refuse() - fail() with code REFUSED and EBADMSG: the input is not what it should be. */
 int refuse(struct snapdrv_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -41,7 +41,11 @@ int json_parse(const void *data, size_t size, json_t **ret_json, struct snapdrv_
 		return refuse(err, "more than %u bytes of JSON", JSON_DOCUMENT_MAX);
 	if (too_deep(data, size))
 		return refuse(err, "JSON nested deeper than %d levels", DEPTH_MAX);
+	/* Memory that jansson does not get it calls an error of the text, or nothing at all. */
+	errno = 0;
 	json = json_loadb(data, size, JSON_REJECT_DUPLICATES, &fault);
+	if (!json && errno == ENOMEM)
+		return fail_memory(err);
 	if (!json)
 		return refuse(err, "not JSON: line %d: %s", fault.line, quote(fault.text).text);
 	*ret_json = json;

@@ -183,8 +183,8 @@ static int read_tree(struct check *check, struct reading *reading, struct snapdr
 
 	pthread_mutex_lock(&check->lock);
 	check->found.bytes += reading->size;
-	if (ret == -ENOMEM)
-		ret = fail_memory(err);
+	if (errno_is_passing(-ret))
+		ret = fail(err, why.code, why.errnum, "layer %s: %s", reading->name, why.message);
 	else if (is_removed(check, reading))
 		ret = 0;
 	else
@@ -204,8 +204,8 @@ static int read_blob(struct check *check, const struct reading *reading, struct 
 		ret = content_verify(&check->graph->store, &digest, &why);
 	pthread_mutex_lock(&check->lock);
 	check->found.bytes += reading->size;
-	if (ret == -ENOMEM)
-		ret = fail_memory(err);
+	if (errno_is_passing(-ret))
+		ret = fail(err, why.code, why.errnum, "%s", why.message);
 	else if (ret == 1 || is_removed(check, reading))
 		ret = 0;
 	else if (!ret)

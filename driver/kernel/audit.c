@@ -217,14 +217,16 @@ static int pass_missing(struct audit *audit, const char *path, struct snapdrv_er
 	return ret;
 }
 
-static int compare_content(struct audit *audit, const struct change *change)
+static int compare_content(struct audit *audit, const struct change *change,
+			   struct snapdrv_error *err)
 {
 	struct snapdrv_error why;
 	struct checksum sum;
 	int ret = fingerprint_content(&audit->printer, change, 1, &sum, &why);
 
-	if (ret == -ENOMEM)
-		return ret;
+	if (errno_is_passing(-ret))
+		return fail(err, why.code, why.errnum, "%s: %s", quote(change->path).text,
+			    why.message);
 	if (ret)
 		audit->report(audit->arg, change->path, "cannot be read");
 	else if (!checksum_equal(&sum, &audit->next.print.content))
@@ -242,8 +244,9 @@ static int compare(struct audit *audit, const struct change *change, struct snap
 
 	if (change->kind != 'D')
 		ret = fingerprint_attributes(&audit->printer, change, &st, &print, &why);
-	if (ret == -ENOMEM)
-		return fail_memory(err);
+	if (errno_is_passing(-ret))
+		return fail(err, why.code, why.errnum, "%s: %s", quote(change->path).text,
+			    why.message);
 	if (ret)
 		audit->report(audit->arg, change->path, "cannot be looked at");
 	else if (change->kind != next->kind)
@@ -252,8 +255,8 @@ static int compare(struct audit *audit, const struct change *change, struct snap
 		 print.has_content != next->print.has_content)
 		audit->report(audit->arg, change->path, "has other attributes");
 	else if (print.has_content)
-		ret = compare_content(audit, change);
-	return ret == -ENOMEM ? fail_memory(err) : 0;
+		return compare_content(audit, change, err);
+	return 0;
 }
 
 int audit_add(void *arg, const struct change *change, struct snapdrv_error *err)

@@ -71,15 +71,28 @@ static int is_whiteout(const struct stat *st)
 }
 
 /* Whiteouts are devices, or, in a directory that says so, empty files with an xattr (Linux 6.7). */
+static int is_mark(int dir_fd, const char *name, const struct stat *st, int has_files,
+		   struct snapdrv_error *err)
+{
+	if (is_whiteout(st))
+		return 1;
+	return has_files && S_ISREG(st->st_mode) && !st->st_size
+		       ? xattr_has(dir_fd, name, "trusted.overlay.whiteout", NULL, err)
+		       : 0;
+}
+
 static int find_marks(int dir_fd, struct dir_list *list, size_t *ret_count,
 		      struct snapdrv_error *err)
 {
-	int has_files = xattr_has(dir_fd, ".", "trusted.overlay.opaque", "x");
+	int has_files = xattr_has(dir_fd, ".", "trusted.overlay.opaque", "x", err);
 
+	if (has_files < 0)
+		return has_files;
 	*ret_count = 0;
 	for (size_t i = 0; i < list->count; i++) {
 		struct dir_entry *entry = &list->entries[i];
 		struct stat st;
+		int ret;
 
 		if (entry->type != DT_CHR && entry->type != DT_UNKNOWN &&
 		    !(has_files && entry->type == DT_REG))
@@ -89,9 +102,10 @@ static int find_marks(int dir_fd, struct dir_list *list, size_t *ret_count,
 				continue;
 			return fail_errno(err, "stat %s", quote(entry->name).text);
 		}
-		if (is_whiteout(&st) ||
-		    (has_files && S_ISREG(st.st_mode) && !st.st_size &&
-		     xattr_has(dir_fd, entry->name, "trusted.overlay.whiteout", NULL)))
+		ret = is_mark(dir_fd, entry->name, &st, has_files, err);
+		if (ret < 0)
+			return ret;
+		if (ret)
 			entry->is_mark = 1;
 		*ret_count += entry->is_mark != 0;
 	}
@@ -209,11 +223,15 @@ static int descend(struct walk *walk, size_t record, const struct pair *pair,
 		.has_old = pair->has_old && S_ISDIR(pair->old.st.st_mode),
 		.is_filtered = level->is_filtered && pair->keeps_inode,
 	};
-	int ret;
+	int ret = 0;
 
-	how.is_whole = is_upper &&
-		       (level->is_whole || !how.has_old ||
-			xattr_has(pair->new.dir_fd, pair->new.name, "trusted.overlay.opaque", "y"));
+	how.is_whole = is_upper && (level->is_whole || !how.has_old);
+	if (is_upper && !how.is_whole)
+		ret = xattr_has(pair->new.dir_fd, pair->new.name, "trusted.overlay.opaque", "y",
+				err);
+	if (ret < 0)
+		return ret;
+	how.is_whole |= ret;
 	ret = dirs_push(&walk->new, pair->new.name, err);
 	if (dirs_is_gone(ret))
 		return 0;

@@ -83,7 +83,8 @@ int audit_new(int fd, audit_fn *report, void *arg, struct audit **ret_audit,
 
 /**
  * audit_add() - compare a change; a change_fn, whose argument is the audit. Contents are read from the disk, not from memory,
- * where the kernel can be told so. A file that cannot be read is reported, and that is no failure.
+ * where the kernel can be told so. A file that cannot be read is reported, and that is no failure,
+ * but for want of memory or descriptors.
  */
 int audit_add(void *audit, const struct change *change, struct snapdrv_error *err);
 

@@ -65,8 +65,11 @@ static int enter(struct walk *walk, size_t path_length, struct snapdrv_error *er
 	walk->level = level;
 	if (fd < 0)
 		return fd;
-	level->is_hidden = walk->lower_fd < 0 || (level->up && level->up->is_hidden) ||
-			   xattr_has(fd, ".", "trusted.overlay.opaque", "y");
+	level->is_hidden = walk->lower_fd < 0 || (level->up && level->up->is_hidden);
+	if (!level->is_hidden)
+		level->is_hidden = xattr_has(fd, ".", "trusted.overlay.opaque", "y", err);
+	if (level->is_hidden < 0)
+		return level->is_hidden;
 	if (fstat(fd, &level->st))
 		return fail_errno(err, "stat a directory");
 	return dirs_list(fd, &level->list, err);
@@ -92,9 +95,11 @@ static int drop_whiteouts(struct level *level, int fd, struct snapdrv_error *err
 		const struct dir_entry *entry = &level->list.entries[i];
 		struct stat st;
 
-		if ((entry->type != DT_CHR && entry->type != DT_UNKNOWN) ||
-		    fstatat(fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISCHR(st.st_mode) ||
-		    st.st_rdev)
+		if (entry->type != DT_CHR && entry->type != DT_UNKNOWN)
+			continue;
+		if (fstatat(fd, entry->name, &st, AT_SYMLINK_NOFOLLOW))
+			return fail_errno(err, "stat %s", quote(entry->name).text);
+		if (!S_ISCHR(st.st_mode) || st.st_rdev)
 			continue;
 		if (unlinkat(fd, entry->name, 0))
 			return fail_errno(err, "remove a whiteout");
@@ -157,8 +162,8 @@ static int ascend(struct walk *walk, struct snapdrv_error *err)
 
 	if (fd < 0)
 		return fd;
-	is_implied = xattr_has(fd, ".", MARK_IMPLIED, NULL);
-	ret = settle(walk, fd, is_implied, err);
+	is_implied = xattr_has(fd, ".", MARK_IMPLIED, NULL, err);
+	ret = is_implied < 0 ? is_implied : settle(walk, fd, is_implied, err);
 	if (ret || !up) {
 		if (!ret)
 			leave(walk);

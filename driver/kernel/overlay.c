@@ -63,6 +63,16 @@ static int fail_fsopen(int fs_fd, const char *what, struct snapdrv_error *err)
 	return fail_errno(err, "mount an overlay: %s: %s", what, line + 2);
 }
 
+static int fail_attached(int mount_fd, const char *what, struct snapdrv_error *err)
+{
+	int ret = fail_errno(err, "mount an overlay: %s", what);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", mount_fd);
+	umount2(path, MNT_DETACH);
+	return ret;
+}
+
 static int attach(int mount_fd, int target_fd, struct snapdrv_error *err)
 {
 	struct mount_attr attr = {.propagation = MS_PRIVATE};
@@ -72,7 +82,7 @@ static int attach(int mount_fd, int target_fd, struct snapdrv_error *err)
 		return fail_errno(err, "mount an overlay: attach it");
 	/* ENOSYS before Linux 5.12: the mount then propagates as its parent does. */
 	if (mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) && errno != ENOSYS)
-		return fail_errno(err, "mount an overlay: make it private");
+		return fail_attached(mount_fd, "make it private", err);
 	return 0;
 }
 

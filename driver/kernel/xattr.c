@@ -245,14 +245,24 @@ int xattr_read_all(int dir_fd, const char *name, struct xattr_items *ret_items,
 	return read_items(dir_fd, name, is_kept, ret_items, err);
 }
 
-int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value)
+int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value,
+	      struct snapdrv_error *err)
 {
-	cleanup_free char *path = text_format(NULL, "/proc/self/fd/%d/%s", dir_fd, name);
+	cleanup_free char *path = text_format(err, "/proc/self/fd/%d/%s", dir_fd, name);
 	char found[16];
-	ssize_t size = path ? lgetxattr(path, attribute, found, sizeof(found)) : -1;
+	ssize_t size;
 
-	return size >= 0 &&
-	       (!value || ((size_t)size == strlen(value) && !memcmp(found, value, (size_t)size)));
+	if (!path)
+		return -ENOMEM;
+	size = lgetxattr(path, attribute, found, sizeof(found));
+	if (size < 0 && errno == ERANGE)
+		return !value;
+	if (size < 0)
+		return errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT
+			       ? 0
+			       : fail_errno(err, "read xattr %s of %s", attribute,
+					    quote(name).text);
+	return !value || ((size_t)size == strlen(value) && !memcmp(found, value, (size_t)size));
 }
 
 void xattr_items_done(struct xattr_items *items)

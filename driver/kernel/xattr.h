@@ -71,8 +71,13 @@ int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
 int xattr_read_all(int dir_fd, const char *name, struct xattr_items *ret_items,
 		   struct snapdrv_error *err);
 
-/** xattr_has() - whether a name has an attribute, of overlay's own too, of this value (any if NULL). */
-int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value);
+/**
+ * xattr_has() - whether a name has an attribute, of overlay's own too, of this value (any if NULL).
+ *
+ * Return: 1, 0 (also when the name is gone, or the file system has no attributes), or a negative errno value.
+ */
+int xattr_has(int dir_fd, const char *name, const char *attribute, const char *value,
+	      struct snapdrv_error *err);
 
 void xattr_items_done(struct xattr_items *items);
 

@@ -205,7 +205,7 @@ int rootfs_read_file(int rootfs_fd, const char *path, size_t max, char **ret_dat
 	if (fd == -EINVAL)
 		return refuse(err, "%s of the image: not a regular file", quote(path).text);
 	errno = fd < 0 ? -fd : 0;
-	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO || errno == EINTR)
+	if (errno == EIO || errno_is_passing(errno))
 		return fail_errno(err, "open %s of the image", quote(path).text);
 	if (fd < 0)
 		return refuse(err, "%s of the image cannot be opened (errno %d)", quote(path).text,

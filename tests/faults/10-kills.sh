@@ -8,7 +8,7 @@ if is_wanted runtime; then
 fi
 
 for command in first load load-stream load-docker load-discard import pull tag rmi create create-no-mount \
-	create-read-only create-userns create-bundle mount umount rm commit save save-docker save-dir export gc; do
+	create-read-only create-userns create-bundle mount umount rm commit build check-repair save save-docker save-dir export gc; do
 	if is_wanted $command; then
 		case_ "$command killed before and after each change, alone and beside a second one" \
 			campaign $command kill-before,kill-after,kill-joined

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.bash"
 
 for command in first load load-stream load-docker load-discard import pull tag rmi create create-no-mount \
-	create-read-only create-userns create-bundle mount umount rm commit save save-docker save-dir export gc \
+	create-read-only create-userns create-bundle mount umount rm commit build check-repair save save-docker save-dir export gc \
 	diff images ls inspect history df; do
 	if is_wanted $command; then
 		case_ "$command without space, quota, descriptors, memory, on a broken disk, interrupted" \

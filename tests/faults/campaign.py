@@ -72,6 +72,23 @@ def same_tree(what, want, got):
     raise Broken(f"{what}: not the right tree: lacks {lost}, has {more}")
 
 
+def ended(process, seconds=60):
+    """What it wrote. Seconds in which this program stood still as well count as one."""
+    for _ in range(seconds):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=1)
+    process.kill()
+    process.communicate()
+    raise Broken(f"it does not end: {' '.join(process.args)}")
+
+
+def completed(argv, env, stdin=None):
+    with open(stdin or os.devnull, "rb") as file:
+        process = subprocess.Popen(argv, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    stdout, stderr = ended(process)
+    return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
+
+
 def mount_points(top):
     found = []
     with open("/proc/self/mountinfo") as file:
@@ -110,9 +127,7 @@ class Store:
         return [self.snapdrv, "--root", self.root, *words]
 
     def raw(self, *words, stdin=None):
-        with open(stdin or os.devnull, "rb") as file:
-            return subprocess.run(self.argv(*words), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  env=self.env, timeout=60, check=False)
+        return completed(self.argv(*words), self.env, stdin)
 
     def run(self, *words, codes=(0,), stdin=None):
         done = self.raw(*words, stdin=stdin)
@@ -296,6 +311,14 @@ class Command:
     def may_be_done(self, text):
         """Whether an error of this text may come after all is done."""
         return False
+
+    def check(self):
+        """What must hold of the store after whatever happened."""
+        self.store.check()
+
+    def reasons(self, stdout):
+        """What may stand for the reason in the line for an error, beside the reason."""
+        return []
 
     def verify_told(self):
         """What holds in addition when it said that it is done."""
@@ -639,6 +662,79 @@ class Commit(WithContainer):
         self.store.run("gc")
 
 
+class Build(MakesImage, WithImage):
+    """Two stages side by side, the second takes files of the first; no step runs a program."""
+
+    reference = "built:1"
+
+    def argv(self):
+        return ["build", "-q", "-t", self.reference, self.source("context")]
+
+
+class CheckRepair(WithContainer):
+    """A layer and a config that are damaged; nothing else may be found, and a broken-off repair makes nothing worse."""
+
+    words = ("check", "--deep", "--repair")
+    is_reading = True  # what it found is told also where not all could be repaired
+    leaves_something = False
+    reference = "app:1"
+
+    def prepare(self):
+        super().prepare()
+        self.store.run("umount", "box")
+        self.is_repaired = False
+
+    def before(self):
+        digest = self.store.references()[self.reference].removeprefix("sha256:")
+        os.unlink(os.path.join(self.store.root, "content/sha256", digest))
+        path = min(glob.glob(os.path.join(self.store.root, "layers/*/fs/etc/new")), key=lambda path: (len(path), path))
+        top = path.removesuffix("/etc/new")
+        self.set_read_only(top, "false")
+        times = os.stat(path)
+        with open(path, "r+") as file:
+            file.write("damaged")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        self.set_read_only(top, "true")
+
+    def set_read_only(self, path, value):
+        if self.store.driver == "btrfs":
+            subprocess.run(["btrfs", "property", "set", "-ts", path, "ro", value], check=True)
+
+    def check(self):
+        """What is damaged may still be so; the next repair makes it whole."""
+        self.store.run("images")
+        done = self.store.raw("check", "--deep")
+        found = [line for line in done.stdout.decode().splitlines()[:-1] if not line.startswith(" ")]
+        more = [line for line in found if not line.startswith(("layer ", "blob "))]
+        if done.returncode not in (0, 1) or more:
+            raise Broken(f"check --deep: exit {done.returncode}: {more} {done.stderr.decode().strip()}")
+        self.is_repaired = done.returncode == 0
+        if not self.is_repaired:
+            self.store.run(*self.words)
+        self.store.check()
+
+    def reasons(self, stdout):
+        # Of what could not be repaired, the reason is told with it.
+        return ["damaged"] if re.search("^(  not repaired|database .*): ", stdout, re.M) else []
+
+    def verify_told(self):
+        if not self.is_repaired:
+            raise Broken("it said that all is repaired, and it is not")
+
+    def is_done(self):
+        return False
+
+    def verify_undone(self):
+        self.verify()
+
+    def verify(self):
+        same_tree("container box", self.changed_tree, self.store.container_tree("box"))
+        same_tree(f"image {self.reference}", self.image_tree, self.store.image_tree(self.reference))
+
+    def undo(self):
+        self.store.run("gc")
+
+
 class WritesFile(Command):
     name = "file"
 
@@ -694,6 +790,7 @@ class SaveDocker(WritesFile, WithImage):
 class SaveDir(WritesFile, WithImage):
     is_given_up = False  # by a kill, or by calls that all fail: what it has begun stays
     again = (0, 4)
+    joined = (0, 4)
 
     def argv(self):
         return ["save", "--format", "oci-dir", "app:1", "-o", self.path()]
@@ -765,8 +862,7 @@ class Runtime(Command):
     is_whole = True
 
     def run(self, *words):
-        return subprocess.run([os.environ["RUNTIME"], self.store.root, *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, env=self.store.env, timeout=60, check=False)
+        return completed([os.environ["RUNTIME"], self.store.root, *words], self.store.env)
 
     def argv(self):
         return ["prepare", "key", "-", ",", "apply", "key", self.source("layer"), ",", "commit", "one", "key"]
@@ -824,7 +920,7 @@ COMMANDS = {
     "first": First, "load": Load, "load-stream": LoadStream, "load-docker": LoadDocker, "load-discard": LoadDiscard, "import": Import,
     "pull": Pull, "tag": Tag, "rmi": Rmi, "create": MakesContainer, "create-no-mount": CreateNoMount,
     "create-read-only": CreateReadOnly, "create-userns": CreateUserns, "create-bundle": CreateBundle, "mount": Mount,
-    "umount": Umount, "rm": Rm, "commit": Commit, "save": Save, "save-docker": SaveDocker, "save-dir": SaveDir,
+    "umount": Umount, "rm": Rm, "commit": Commit, "build": Build, "check-repair": CheckRepair, "save": Save, "save-docker": SaveDocker, "save-dir": SaveDir,
     "export": Export, "diff": Diff, "images": Images, "ls": Ls, "inspect": Inspect, "history": History, "df": Df,
     "gc": Gc, "runtime": Runtime}
 
@@ -922,7 +1018,8 @@ class Try:
             raise Broken(f"exit {code}, not 1, with: {text.strip()}")
         if text.count("\n") != 1 or not re.fullmatch(r"snapdrv: .+: .+\n", text):
             raise Broken(f"not one line 'snapdrv: WHAT: WHY': {text!r}")
-        if not any(reason.lower() in text.lower() for reason in self.reasons(text)):
+        reasons = self.reasons(text) + self.command.reasons(stdout.decode(errors="replace"))
+        if not any(reason.lower() in text.lower() for reason in reasons):
             raise Broken(f"the error does not give the reason '{os.strerror(self.error)}': {text.strip()}")
         if stdout and "standard output" not in text and not self.command.is_reading:
             raise Broken(f"an error ({text.strip()}), and on stdout: {stdout!r}")
@@ -932,7 +1029,7 @@ class Try:
         if self.error == errno.ENOMEM and self.end == ["signal", "6"]:
             # libcrypto lacks memory to set itself up: base/digest.c ends the program then.
             self.result = "ended"
-            self.store.check()
+            self.command.check()
             return
         if self.end[0] != "exit":
             raise Broken(f"it crashed: signal {self.end[1]}: {text.strip()}")
@@ -940,7 +1037,7 @@ class Try:
         if code:
             self.result = "failed"
             self.check_message(stdout, text, code)
-            self.store.check()
+            self.command.check()
             # With all later calls failing it may not get rid again of what is whole already.
             may_be_done = self.is_onward or "standard output" in text or self.command.may_be_done(text)
             if self.command.is_done() and not may_be_done:
@@ -949,7 +1046,7 @@ class Try:
         self.result = "succeeded"
         if text:
             raise Broken(f"exit 0, and on stderr: {text}")
-        self.store.check()
+        self.command.check()
         self.command.output(stdout.decode())
         if self.command.leaves_something and not self.command.is_done():
             raise Broken("it said that it is done, and it is not")
@@ -971,7 +1068,7 @@ class Try:
         elif following == 3:
             self.store.run("create", "--name", "other", "witness:1")
             self.store.run("rm", "other")
-        self.store.check()
+        self.command.check()
 
     def joined(self):
         to_us, from_inject = os.pipe()
@@ -995,16 +1092,11 @@ class Try:
         if not second:
             self.command.undo()
             return False
-        try:
-            _, stderr = second.communicate(timeout=40)
-        except subprocess.TimeoutExpired as error:
-            second.kill()
-            second.communicate()
-            raise Broken("the second process does not end") from error
+        _, stderr = ended(second)
         if second.returncode not in self.command.joined:
             raise Broken(f"the second process: exit {second.returncode}: {stderr.decode(errors='replace').strip()}")
         self.result = "killed"
-        self.store.check()
+        self.command.check()
         if self.command.leaves_something and not self.command.is_done():
             raise Broken(f"the second process ended with {second.returncode}, and it is not done")
         self.settle()
@@ -1092,6 +1184,7 @@ class Campaign:
             self.check_undone()
         except (Broken, subprocess.SubprocessError, OSError, sqlite3.Error) as error:
             self.failures += 1
+            one.result = ""
             print(f"{self.options.command} on {self.options.driver}, {how} at {number} ({one.hit}): {error}",
                   file=sys.stderr, flush=True)
             if self.failures < FAILURES_MAX and not self.options.stop:

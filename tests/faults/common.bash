@@ -43,6 +43,18 @@ old = Image([Layer(base, "none", "docker"), Layer([file("old", "o" * 9000), whit
 docker_archive([old], f"{top}/old.tar")
 write(f"{top}/layer", app[0].blob)
 write(f"{top}/flat.tar", compress(tar(base + fourth), "gzip"))
+write(f"{top}/context/Dockerfile", b"""FROM app:1 AS one
+WORKDIR /made/here
+COPY src .
+FROM app:1
+ENV A=b
+COPY word /etc/word
+COPY --from=one /made /made
+LABEL a=b
+""")
+write(f"{top}/context/word", b"built\n")
+write(f"{top}/context/src/one", random.randbytes(100000))
+write(f"{top}/context/src/deep/two", b"two")
 Layout(small_image("witness", names="witness:1")).write_dir(f"{top}/witness")
 END
 

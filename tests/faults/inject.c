@@ -11,7 +11,7 @@
  *	--error NUMBER		the call is not made and gives this errno value
  *	--onward		all later ones fail too
  *	--hold IN,OUT		when the Nth is there: write a byte to descriptor OUT, wait for one from IN
- *	--limit SECONDS		then everything is killed (default 30)
+ *	--limit SECONDS		then everything is killed (default 30); while it all stood still, none go by
  *	--list			each call that counts, a line on stderr
  *
  * All threads and children count. The order among threads is the kernel's, so N is not quite the same call
@@ -36,6 +36,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -61,12 +62,13 @@ struct injector {
 	char hit[PATH_MAX + 64];
 };
 
-static volatile sig_atomic_t is_late;
+static volatile sig_atomic_t seconds_left, is_late;
 
-static void on_alarm(int signal)
+static void on_second(int signal)
 {
 	(void)signal;
-	is_late = 1;
+	if (!--seconds_left)
+		is_late = 1;
 }
 
 static void die(const char *what)
@@ -205,8 +207,13 @@ static void kill_first(struct injector *injector)
 static void hold(const struct injector *injector)
 {
 	char byte = '!';
+	ssize_t got = write(injector->hold_out, &byte, 1);
 
-	if (write(injector->hold_out, &byte, 1) != 1 || read(injector->hold_in, &byte, 1) != 1)
+	if (got == 1) {
+		while ((got = read(injector->hold_in, &byte, 1)) < 0 && errno == EINTR && !is_late)
+			;
+	}
+	if (got != 1)
 		fprintf(stderr, "inject: nobody is there to hold for\n");
 }
 
@@ -323,7 +330,7 @@ static int follow(struct injector *injector)
 		if (pid == injector->first) {
 			result = status;
 			injector->is_dead = 1;
-			alarm(LEFT_SECONDS);
+			seconds_left = LEFT_SECONDS;
 		}
 	}
 	return result;
@@ -409,7 +416,8 @@ int main(int argc, char **argv)
 {
 	struct injector injector = {
 		.kinds = KIND_CHANGE, .limit = 30, .hold_in = -1, .hold_out = -1};
-	struct sigaction alarm_action = {.sa_handler = on_alarm};
+	const struct sigaction each_second = {.sa_handler = on_second};
+	const struct itimerval second = {.it_interval = {1, 0}, .it_value = {1, 0}};
 	int at = read_options(&injector, argc, argv), status;
 
 	if (argc - at < 2) {
@@ -424,8 +432,10 @@ int main(int argc, char **argv)
 		fcntl(injector.hold_out, F_SETFD, FD_CLOEXEC);
 	injector.first = start(argv + at + 1);
 	remember(&injector, injector.first);
-	sigaction(SIGALRM, &alarm_action, NULL);
-	alarm(injector.limit);
+	/* One signal for however long the tracer did not run. */
+	seconds_left = (sig_atomic_t)injector.limit;
+	sigaction(SIGALRM, &each_second, NULL);
+	setitimer(ITIMER_REAL, &second, NULL);
 	status = follow(&injector);
 	return write_report(&injector, status);
 }

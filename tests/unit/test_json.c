@@ -171,6 +171,38 @@ static void needs_what_is_needed(void)
 	CHECK_TEXT(err.message, "no 'layers'");
 }
 
+static size_t allocations_left;
+
+static void *allocate(size_t size)
+{
+	if (allocations_left) {
+		allocations_left--;
+		return malloc(size);
+	}
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void tells_want_of_memory(void)
+{
+	static const char text[] = "{\"a\": [1, null, \"x\"], \"b\": {\"c\": 2}}";
+	json_t *json = NULL;
+	int ret;
+
+	json_set_alloc_funcs(allocate, free);
+	for (size_t n = 0; n < 100 && !json; n++) {
+		struct snapdrv_error err = {0};
+
+		allocations_left = n;
+		ret = parse(text, &json, &err);
+		if (!CHECK(json ? !ret : ret == -ENOMEM && err.code == SNAPDRV_FAILED))
+			printf("# with %zu allocations: %s\n", n, err.message);
+	}
+	CHECK(json != NULL);
+	json_decref(json);
+	json_set_alloc_funcs(malloc, free);
+}
+
 static void writes_text(void)
 {
 	cleanup_json json_t *json = NULL;
@@ -194,6 +226,7 @@ int main(void)
 	RUN(absent_and_null_are_the_same);
 	RUN(refuses_members_of_another_type);
 	RUN(needs_what_is_needed);
+	RUN(tells_want_of_memory);
 	RUN(writes_text);
 	return UNIT_STATUS;
 }
