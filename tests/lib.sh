@@ -335,6 +335,12 @@ umoci_tree() {
 	umoci raw unpack --image "$1" "$2" 2>"$CASE/.umoci" || fail_ "umoci: $(cat "$CASE/.umoci")"
 }
 
+# containers_conf DIR: DIR/containers.conf, for CONTAINERS_CONF: where netavark is, buildah locks a file in the directory
+# of networks, even for none.
+containers_conf() {
+	printf '[network]\nnetwork_config_dir = "%s"\n' "$1/networks" >"$1/containers.conf"
+}
+
 # own_mount COMMAND...: mount for the test itself; the mount point is the last argument.
 own_mount() {
 	"$@"
