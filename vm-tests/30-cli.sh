@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The tests of tests/cli in a guest, on Debian's kernel (6.1: an overlay takes no layers one at a time there), which has
-# this machine's files, read-only, and a disk. An emulated processor is slow: most files take 2 to 6 minutes of one, all of
-# them a night. VM_CLI names some instead, with or without a driver, as "20-import btrfs:30-create". Each guest runs
+# this machine's files, read-only, and a disk. An emulated processor is slow: most files take 2 to 6 minutes of one, all (an
+# estimate) a night. VM_CLI names some instead, with or without a driver, as "20-import btrfs:30-create". Each guest runs
 # VM_PORTION (6) of them on VM_PROCESSORS (2); what they print is kept in VM_OUT, a directory below TMPDIR, by the name of
 # the first.
 . "$(dirname "$0")/../tests/lib.sh"
