@@ -296,7 +296,7 @@ fuzz-coverage: test-deps
 	@tests/fuzz/run.sh --coverage
 check-vm: vm-deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build
-	@TEST_LIMIT=14400 tests/run vm-tests/*.sh
+	@TEST_LIMIT=130000 tests/run vm-tests/*.sh
 
 # The part that continuous integration has time for.
 check-vm-short: vm-deps

@@ -14,7 +14,7 @@
 #
 # From outside: SNAPDRV (build/snapdrv), BACKEND (overlay), SNAPDRV_CACHE (/var/cache/snapdrv-test),
 # TMPDIR (/tmp), ONLY (a regular expression: run only the cases whose sentence matches), NOSYS (system calls
-# that the program under test cannot have).
+# that the program under test cannot have), SLOW (how many times slower than others this machine is: so much longer is waited).
 
 set -u -o pipefail
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
@@ -205,6 +205,19 @@ figure() {
 	echo "figure: $*"
 }
 
+# timeout(1) by the seconds of a machine that is not slow.
+if [ "${SLOW:-1}" != 1 ]; then
+	timeout() {
+		local options=()
+		while [[ $1 == -* ]]; do
+			options+=("$1")
+			[[ $1 != -[ks] ]] || { options+=("$2"); shift; }
+			shift
+		done
+		command timeout "${options[@]}" "$(($1 * SLOW))" "${@:2}"
+	}
+fi
+
 # ---- the program under test -------------------------------------------------------------------
 
 snap() {
@@ -322,6 +335,12 @@ umoci_tree() {
 	umoci raw unpack --image "$1" "$2" 2>"$CASE/.umoci" || fail_ "umoci: $(cat "$CASE/.umoci")"
 }
 
+# containers_conf DIR: DIR/containers.conf, for CONTAINERS_CONF: where netavark is, buildah locks a file in the directory
+# of networks, even for none.
+containers_conf() {
+	printf '[network]\nnetwork_config_dir = "%s"\n' "$1/networks" >"$1/containers.conf"
+}
+
 # own_mount COMMAND...: mount for the test itself; the mount point is the last argument.
 own_mount() {
 	"$@"
@@ -354,7 +373,7 @@ compile_helper() {
 
 # wait_for SECONDS COMMAND...: until it succeeds.
 wait_for() {
-	local tries=$(($1 * 20))
+	local tries=$(($1 * 20 * ${SLOW:-1}))
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))

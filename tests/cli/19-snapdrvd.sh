@@ -262,7 +262,7 @@ crowd() {
 		            for _ in range(1000)]
 		message = c.message("containerd.services.snapshots.v1.PrepareSnapshotRequest")
 		calls = [channel.unary_unary("/containerd.services.snapshots.v1.Snapshots/Prepare").future(
-		    message(key=f"key {n}").SerializeToString(), timeout=120) for n, channel in enumerate(channels)]
+		    message(key=f"key {n}").SerializeToString(), timeout=120 * SLOW) for n, channel in enumerate(channels)]
 		for call in calls:
 		    call.result()
 		assert len(c.names()) == 1000

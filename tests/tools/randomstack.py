@@ -617,7 +617,7 @@ def shrink(stack, fails, tries=400):
 
 def run(*words):
     return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, errors="replace", timeout=120)
+                          text=True, errors="replace", timeout=120 * int(os.environ.get("SLOW", "1")))
 
 
 class Snapdrv:

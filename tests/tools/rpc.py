@@ -13,6 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 SNAPSHOTS = "containerd.services.snapshots.v1"
 DIFF = "containerd.services.diff.v1"
+SLOW = int(os.environ.get("SLOW", "1"))  # see lib.sh
 
 
 class Failed(Exception):
@@ -49,7 +50,7 @@ class Client:
     def message(self, name):
         return self.factory.GetPrototype(self.pool.FindMessageTypeByName(name))
 
-    def raw(self, method, data, timeout=60):
+    def raw(self, method, data, timeout=60 * SLOW):
         """The bytes of the answer to bytes."""
         try:
             return self.channel.unary_unary(method)(data, timeout=timeout)
@@ -70,7 +71,7 @@ class Client:
             make = self.channel.unary_stream if name == "list" else self.channel.unary_unary
             try:
                 answer = make(path, request_serializer=lambda m: m.SerializeToString(),
-                              response_deserializer=response.FromString)(request, timeout=60, metadata=self.metadata)
+                              response_deserializer=response.FromString)(request, timeout=60 * SLOW, metadata=self.metadata)
                 return list(answer) if name == "list" else answer
             except grpc.RpcError as error:
                 raise Failed(error) from None
