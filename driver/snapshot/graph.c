@@ -208,11 +208,11 @@ static int is_content_dir(int dir_fd, const char *path, const char *name)
 	return !strcmp(name, "sha256") || !strcmp(name, "partial");
 }
 
-/* A short name of a tree (backend/overlay.c) goes with it. */
+/* A short name of a tree (backend/overlay.c) goes with it. One that cannot be looked at stays. */
 static int is_whole_link(int dir_fd, const char *path, const char *name)
 {
 	(void)name;
-	return !faccessat(dir_fd, path, F_OK, 0);
+	return !faccessat(dir_fd, path, F_OK, 0) || errno != ENOENT;
 }
 
 static int is_dir(int dir_fd, const char *path, const char *name)
@@ -220,7 +220,7 @@ static int is_dir(int dir_fd, const char *path, const char *name)
 	struct stat st;
 
 	(void)name;
-	return !fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) && S_ISDIR(st.st_mode);
+	return fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) || S_ISDIR(st.st_mode);
 }
 
 /* Return: 1 it belongs there, 0 it is a stray, or a negative errno value. */
