@@ -24,8 +24,8 @@ import sys
 import tempfile
 import time
 
-import campaign
-from campaign import Broken, tree
+import commands
+from stores import Broken, Store, tree
 
 PROJECT = 42
 Q_SETQUOTA, PRJQUOTA, QIF_BLIMITS, SYS_QUOTACTL = 0x800008, 2, 1, 179
@@ -105,7 +105,7 @@ class Quota:
         self.set(0)
 
 
-class Full(campaign.Store):
+class Full(Store):
     def rows(self, *queries):
         """Of a copy: even a reader of the database wants room beside it."""
         with tempfile.TemporaryDirectory(dir=self.sources) as copy:
@@ -131,7 +131,7 @@ class Sweep:
         self.options = options
         options.inject = None
         self.store = (Bound if options.quota else Full)(options)
-        self.command = campaign.COMMANDS[options.command](self.store)
+        self.command = commands.COMMANDS[options.command](self.store)
         self.limiter = Quota(options.work, options.quota) if options.quota else Ballast(options.work)
         self.counts = {}
         self.witness = self.baseline = None
