@@ -238,7 +238,7 @@ static int compare(struct audit *audit, const struct change *change, struct snap
 {
 	const struct listed *next = &audit->next;
 	struct fingerprint print = {0};
-	struct snapdrv_error why;
+	struct snapdrv_error why = {0};
 	struct stat st;
 	int ret = 0;
 
