@@ -49,6 +49,9 @@ if touch "/etc/snapdrv-test.$$" 2>/dev/null; then
 fi
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/snapdrv-test.XXXXXX")
+# Where netavark is, podman and buildah lock a file in the directory of networks, even for none.
+export CONTAINERS_CONF=$WORK/containers.conf
+printf '[network]\nnetwork_config_dir = "%s"\n' "$WORK/networks" >"$CONTAINERS_CONF"
 FILE_STATUS=0
 CASE_NUMBER=0
 
@@ -333,12 +336,6 @@ real() {
 # umoci_tree LAYOUT:TAG DIR: what umoci makes of an image.
 umoci_tree() {
 	umoci raw unpack --image "$1" "$2" 2>"$CASE/.umoci" || fail_ "umoci: $(cat "$CASE/.umoci")"
-}
-
-# containers_conf DIR: DIR/containers.conf, for CONTAINERS_CONF: where netavark is, buildah locks a file in the directory
-# of networks, even for none.
-containers_conf() {
-	printf '[network]\nnetwork_config_dir = "%s"\n' "$1/networks" >"$1/containers.conf"
 }
 
 # own_mount COMMAND...: mount for the test itself; the mount point is the last argument.

@@ -217,6 +217,15 @@ static int pass_missing(struct audit *audit, const char *path, struct snapdrv_er
 	return ret;
 }
 
+/* What says something of this process alone is no finding. Return: 0, or the failure. */
+static int fail_passing(const struct change *change, int ret, const struct snapdrv_error *why,
+			struct snapdrv_error *err)
+{
+	return errno_is_passing(-ret) ? fail(err, why->code, why->errnum, "%s: %s",
+					     quote(change->path).text, why->message)
+				      : 0;
+}
+
 static int compare_content(struct audit *audit, const struct change *change,
 			   struct snapdrv_error *err)
 {
@@ -224,9 +233,8 @@ static int compare_content(struct audit *audit, const struct change *change,
 	struct checksum sum;
 	int ret = fingerprint_content(&audit->printer, change, 1, &sum, &why);
 
-	if (errno_is_passing(-ret))
-		return fail(err, why.code, why.errnum, "%s: %s", quote(change->path).text,
-			    why.message);
+	if (fail_passing(change, ret, &why, err))
+		return ret;
 	if (ret)
 		audit->report(audit->arg, change->path, "cannot be read");
 	else if (!checksum_equal(&sum, &audit->next.print.content))
@@ -244,9 +252,8 @@ static int compare(struct audit *audit, const struct change *change, struct snap
 
 	if (change->kind != 'D')
 		ret = fingerprint_attributes(&audit->printer, change, &st, &print, &why);
-	if (errno_is_passing(-ret))
-		return fail(err, why.code, why.errnum, "%s: %s", quote(change->path).text,
-			    why.message);
+	if (fail_passing(change, ret, &why, err))
+		return ret;
 	if (ret)
 		audit->report(audit->arg, change->path, "cannot be looked at");
 	else if (change->kind != next->kind)

@@ -292,7 +292,7 @@ podman_rootfs() {
 	expect_exit 0 snap create three:1
 	mkdir -p pod
 	mount -t tmpfs none /var/lib/containers 2>/dev/null || { mkdir -p "$CASE/none"; }
-	expect_exit 0 timeout 100 podman --root "$CASE/pod/root" --runroot "$CASE/pod/run" --tmpdir "$CASE/pod/tmp" --network-config-dir "$CASE/pod/networks" --runtime runc \
+	expect_exit 0 timeout 100 podman --root "$CASE/pod/root" --runroot "$CASE/pod/run" --tmpdir "$CASE/pod/tmp" --runtime runc \
 		--cgroup-manager cgroupfs --storage-driver vfs run --rm --network none --log-driver none --ulimit nofile=64:64 --ulimit nproc=64:64 \
 		--rootfs "$OUT" /bin/sh -c 'cat /etc/issue; echo podman >/srv/podman'
 	same "from a layer" "$OUT"

@@ -285,7 +285,7 @@ podman_() {
 	unshare --mount --propagation private bash -c '
 		mount -t tmpfs none /run && mount -t tmpfs none /var/tmp || exit 1
 		[ ! -d /var/lib/containers ] || mount -t tmpfs none /var/lib/containers || exit 1
-		exec podman --root "$0/p/root" --runroot "$0/p/run" --tmpdir "$0/p/tmp" --network-config-dir "$0/p/networks" --storage-driver vfs \
+		exec podman --root "$0/p/root" --runroot "$0/p/run" --tmpdir "$0/p/tmp" --storage-driver vfs \
 			--events-backend none "$@"' "$CASE" "$@"
 }
 by_podman() {

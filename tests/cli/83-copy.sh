@@ -985,9 +985,8 @@ COPY d/sub /both
 COPY e /d
 COPY over /d
 END
-	containers_conf "$CASE"
 	# shellcheck disable=SC2016 # for the inner shell
-	CONTAINERS_CONF=$CASE/containers.conf TMPDIR=$CASE/tmp unshare --mount --net --propagation private bash -e -c '
+	TMPDIR=$CASE/tmp unshare --mount --net --propagation private bash -e -c '
 		for place in /run /var/tmp /var/lib/containers; do
 			[ ! -d $place ] || mount -t tmpfs none $place
 		done

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 
-from commands import SaveDir
 from stores import Broken, ended
 
 KINDS = {
@@ -62,8 +61,7 @@ class Try:
 
     def go(self):
         """Return: False when the command ended before its Nth call."""
-        if isinstance(self.command, SaveDir):
-            self.command.is_given_up = not self.error or self.is_onward
+        self.command.is_given_up = not self.error or self.is_onward
         self.command.before()
         if self.how == "kill-joined":
             return self.joined()

@@ -21,6 +21,7 @@ class Command:
     joined = (0,)      # what a second one may answer that runs beside it
     is_reading = False
     leaves_something = True  # after success is_done() holds
+    is_given_up = False  # by a kill, or by calls that all fail: what it has begun stays
     is_whole = False  # its main() does not begin as inject.c would know
 
     def __init__(self, store):
@@ -524,7 +525,6 @@ class SaveDocker(WritesFile, WithImage):
 
 
 class SaveDir(WritesFile, WithImage):
-    is_given_up = False  # by a kill, or by calls that all fail: what it has begun stays
     again = (0, 4)
     joined = (0, 4)
 

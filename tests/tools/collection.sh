@@ -60,10 +60,9 @@ collection() {
 
 # Places of its own, as the machine is read-only; no network. Its images stay for all cases.
 mkdir -p "$WORK/buildah"/{root,run,tmp}
-containers_conf "$WORK/buildah"
 buildah_() {
 	# shellcheck disable=SC2016 # for the inner shell
-	CONTAINERS_CONF=$WORK/buildah/containers.conf TMPDIR=$WORK/buildah/tmp timeout -k 5 120 unshare --mount --net --propagation private sh -c '
+	TMPDIR=$WORK/buildah/tmp timeout -k 5 120 unshare --mount --net --propagation private sh -c '
 		for place in /run /var/tmp /var/lib/containers; do
 			[ ! -d $place ] || mount -t tmpfs none $place || exit
 		done
