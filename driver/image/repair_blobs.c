@@ -100,6 +100,12 @@ static int from_tree(struct check *check, int64_t image_id, const struct digest 
 	return 0;
 }
 
+/* Of this process or of the disk, at this moment: the next check may have the blob again. */
+static int is_lack(int ret)
+{
+	return errno_is_passing(-ret) || ret == -ENOSPC || ret == -EDQUOT;
+}
+
 /* From one of the images that name it. Return: 1 done, 0 with the reason in @why, or negative. */
 static int find_in(struct check *check, int64_t image, const struct digest *digest, uint64_t size,
 		   struct store_name *ret_name, const char **ret_how, struct snapdrv_error *why)
@@ -108,13 +114,13 @@ static int find_in(struct check *check, int64_t image, const struct digest *dige
 
 	*ret_how = "written again from the layer";
 	ret = from_tree(check, image, digest, ret_name, why);
-	if (ret == 1)
-		return 1;
+	if (ret == 1 || is_lack(ret))
+		return ret;
 	*ret_how = "pulled again";
 	return repair_fetch(check, image, digest, size, ret_name, why);
 }
 
-/* The last reason why not is kept. No query is open while a registry is asked. */
+/* The last reason why not is kept; a lack is an error. No query is open while a registry is asked. */
 static int find_again(struct check *check, const struct digest *digest, struct store_name *ret_name,
 		      const char **ret_how, struct snapdrv_error *why, struct snapdrv_error *err)
 {
@@ -132,8 +138,8 @@ static int find_again(struct check *check, const struct digest *digest, struct s
 
 		if (ret == 1)
 			return 1;
-		if (ret == -ENOMEM)
-			return fail_memory(err);
+		if (is_lack(ret))
+			return fail(err, why->code, why->errnum, "%s", why->message);
 	}
 	return found;
 }
@@ -160,6 +166,20 @@ static int put_away(struct check *check, const struct damage *damage,
 			    *why->message ? ": " : "", why->message);
 }
 
+/* It is not to be had again, so it is read once more: a disk's failure may have been one of a moment. */
+static int give_up(struct check *check, const struct damage *damage,
+		   const struct snapdrv_error *why, struct snapdrv_error *err)
+{
+	struct snapdrv_error again;
+	int ret = content_verify(&check->graph->store, &damage->digest, &again);
+
+	if (is_lack(ret))
+		return fail(err, again.code, again.errnum, "%s", again.message);
+	if (ret == 1)
+		return check_remedy(check, damage, 1, err, "whole when it was read again");
+	return put_away(check, damage, why, err);
+}
+
 static int repair_blob(struct check *check, const struct damage *damage, struct snapdrv_error *err)
 {
 	struct snapdrv_error why = {0};
@@ -172,7 +192,7 @@ static int repair_blob(struct check *check, const struct damage *damage, struct 
 	if (ret < 0)
 		return ret;
 	if (!ret)
-		return put_away(check, damage, &why, err);
+		return give_up(check, damage, &why, err);
 	ret = content_replace(&check->graph->store, name.text, &damage->digest, err);
 	return ret ? ret : check_remedy(check, damage, 1, err, "%s", how);
 }

@@ -61,6 +61,7 @@ class Try:
 
     def go(self):
         """Return: False when the command ended before its Nth call."""
+        self.command.error = self.error
         self.command.is_given_up = not self.error or self.is_onward
         self.command.before()
         if self.how == "kill-joined":

@@ -41,6 +41,7 @@ static const char *const kind_names[KINDS_MAX] = {"change", "space", "input", "o
 #define DATA (KIND_CHANGE | KIND_SPACE | KIND_INPUT | KIND_WAIT)
 #define SYNC (KIND_CHANGE | KIND_SPACE | KIND_INPUT)
 #define READ (KIND_INPUT | KIND_WAIT)
+#define LOOK (KIND_INPUT | KIND_MEMORY)
 #define MOUNT (KIND_CHANGE | KIND_MEMORY)
 #define PROCESS KIND_MEMORY
 
@@ -84,6 +85,13 @@ static const struct call calls[] = {
 	{SYS_llistxattr, "llistxattr", KIND_INPUT, 1},
 	{SYS_flistxattr, "flistxattr", KIND_INPUT, 0},
 	{SYS_readlinkat, "readlinkat", KIND_INPUT, 2},
+	{SYS_stat, "stat", LOOK, 1},
+	{SYS_lstat, "lstat", LOOK, 1},
+	{SYS_newfstatat, "newfstatat", LOOK, 2},
+	{SYS_statx, "statx", LOOK, 2},
+	{SYS_access, "access", LOOK, 1},
+	{SYS_faccessat, "faccessat", LOOK, 2},
+	{SYS_faccessat2, "faccessat2", LOOK, 2},
 	{SYS_getrandom, "getrandom", KIND_WAIT, -1},
 	{SYS_rename, "rename", FILES, 1},
 	{SYS_renameat, "renameat", FILES, 2},

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands that are broken: how each is prepared, what it leaves, and how it is undone."""
 import copy
+import errno
 import glob
 import json
 import os
@@ -21,6 +22,7 @@ class Command:
     joined = (0,)      # what a second one may answer that runs beside it
     is_reading = False
     leaves_something = True  # after success is_done() holds
+    error = None  # the errno value that a call of it gives
     is_given_up = False  # by a kill, or by calls that all fail: what it has begun stays
     is_whole = False  # its main() does not begin as inject.c would know
 
@@ -409,7 +411,8 @@ class Build(MakesImage, WithImage):
 
 
 class CheckRepair(WithContainer):
-    """A layer and a config that are damaged; nothing else may be found, and a broken-off repair makes nothing worse."""
+    """A layer, a blob and a config that are damaged; nothing else may be found, and a broken-off repair makes nothing
+    worse: each can be had again, so none is put away."""
 
     words = ("check", "--deep", "--repair")
     is_reading = True  # what it found is told also where not all could be repaired
@@ -419,11 +422,21 @@ class CheckRepair(WithContainer):
     def prepare(self):
         super().prepare()
         self.store.run("umount", "box")
+        self.config = self.store.references()[self.reference]
         self.is_repaired = False
+        # The blob of a commit can be written again from its layer.
+        self.store.run("commit", "box", "mine:1")
+        self.committed = json.loads(self.store.run("inspect", "mine:1"))[0]["RootFS"]["Layers"][-1]
+        self.saved = os.path.join(self.store.work, "mine.tar")
+        self.store.run("save", "mine:1", "-o", self.saved)
+
+    def blob(self, digest):
+        return os.path.join(self.store.root, "content/sha256", digest.removeprefix("sha256:"))
 
     def before(self):
-        digest = self.store.references()[self.reference].removeprefix("sha256:")
-        os.unlink(os.path.join(self.store.root, "content/sha256", digest))
+        os.unlink(self.blob(self.config))
+        with open(self.blob(self.committed), "r+") as file:
+            file.write("damaged")
         path = min(glob.glob(os.path.join(self.store.root, "layers/*/fs/etc/new")), key=lambda path: (len(path), path))
         top = path.removesuffix("/etc/new")
         self.set_read_only(top, "false")
@@ -469,6 +482,9 @@ class CheckRepair(WithContainer):
         same_tree(f"image {self.reference}", self.image_tree, self.store.image_tree(self.reference))
 
     def undo(self):
+        if self.error == errno.EIO:
+            # A blob whose layer cannot be read either is put away.
+            self.store.run("load", self.saved)
         self.store.run("gc")
 
 
