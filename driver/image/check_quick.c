@@ -264,7 +264,9 @@ static int shows_its_tree(struct graph *graph, const char *name, struct snapdrv_
 
 	if (found == 1)
 		found = snapshot_look(graph, id, &snapshot, err);
-	if (found != 1 || !rootfs_is_mounted(graph, name))
+	if (found == 1)
+		found = rootfs_is_mounted(graph, name, err);
+	if (found <= 0)
 		return found < 0 ? found : 1;
 	found = rootfs_shows(graph, name, &snapshot, NULL);
 	return found < 0 ? 1 : found;

@@ -21,7 +21,7 @@ static int fill(struct graph *graph, struct query *query, struct snapdrv_contain
 		struct snapdrv_error *err)
 {
 	const char *name = query_text(query, 0);
-	int is_mounted = rootfs_look_mounted(graph, name, err);
+	int is_mounted = rootfs_is_mounted(graph, name, err);
 
 	*container = (struct snapdrv_container){0};
 	if (is_mounted < 0)

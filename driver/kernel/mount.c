@@ -21,7 +21,7 @@ DEFINE_CLEANUP(iter, struct libmnt_iter, mnt_free_iter)
 #define cleanup_table __attribute__((cleanup(cleanup_table_at)))
 #define cleanup_iter __attribute__((cleanup(cleanup_iter_at)))
 
-/* The number of the mount that a descriptor is on (Linux 3.15), or -1. */
+/* The number of the mount that a descriptor is on (Linux 3.15), or a negative errno value. */
 static int mount_id(int fd)
 {
 	char path[64], text[512], *line;
@@ -32,26 +32,37 @@ static int mount_id(int fd)
 	info_fd = open(path, O_RDONLY | O_CLOEXEC);
 	length = info_fd < 0 ? -1 : read(info_fd, text, sizeof(text) - 1);
 	if (length < 0)
-		return -1;
+		return -errno;
 	text[length] = '\0';
 	line = strstr(text, "mnt_id:");
-	return line ? atoi(line + strlen("mnt_id:")) : -1;
+	return line ? atoi(line + strlen("mnt_id:")) : -EINVAL;
 }
 
-/*
- * STATX_ATTR_MOUNT_ROOT is Linux 5.8, and a filter may keep statx(2) from us. A bind mount may be on the
- * device of its parent, but it has a number of its own.
- */
+/* A bind mount may be on the device of its parent, but it has a number of its own. */
+static int has_own_number(int dir_fd, const char *name)
+{
+	cleanup_fd int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int parent = fd < 0 ? -errno : mount_id(dir_fd), own = fd < 0 ? -errno : mount_id(fd);
+
+	if (parent < 0 || own < 0)
+		return parent < 0 ? parent : own;
+	return own != parent;
+}
+
+/* STATX_ATTR_MOUNT_ROOT is Linux 5.8, and a filter may keep statx(2) from us. */
 int mount_is(int dir_fd, const char *name)
 {
-	cleanup_fd int fd = -1;
-	struct statx stx;
+	struct statx stx = {0};
+	int is = 0;
 
-	if (!statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) &&
-	    stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
-		return !!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
-	fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && mount_id(fd) != mount_id(dir_fd);
+	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx))
+		is = -errno;
+	if (is == -ENOSYS || is == -EPERM ||
+	    (!is && !(stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)))
+		is = has_own_number(dir_fd, name);
+	else if (!is)
+		is = !!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	return is == -ENOENT ? 0 : is;
 }
 
 /* 1: this kernel, or a filter around this process, lacks the new calls. */

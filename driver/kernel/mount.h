@@ -47,7 +47,7 @@ int mount_overlay(const struct overlay_mount *overlay, int target_fd, struct sna
 
 /**
  * mount_is() - whether a directory is the root of a mount.
- * Return: 1 or 0; 0 also when there is no such directory.
+ * Return: 1 or 0, 0 also when there is no such directory; or a negative errno value.
  */
 int mount_is(int dir_fd, const char *name);
 

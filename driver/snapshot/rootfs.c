@@ -64,13 +64,6 @@ static int open_rootfs(int dir_fd)
 			  : openat(dir_fd, "rootfs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-int rootfs_is_mounted(struct graph *graph, const char *name)
-{
-	cleanup_fd int dir_fd = open_container(graph, name);
-
-	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
-}
-
 int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *snapshot,
 		 struct snapdrv_error *err)
 {
@@ -97,13 +90,18 @@ int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *s
 	return shown.st_dev == own.st_dev && shown.st_ino == own.st_ino;
 }
 
-int rootfs_look_mounted(struct graph *graph, const char *name, struct snapdrv_error *err)
+int rootfs_is_mounted(struct graph *graph, const char *name, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = open_container(graph, name);
+	int is;
 
-	if (dir_fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+	if (dir_fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+		return 0;
+	if (dir_fd < 0)
 		return fail_errno(err, "open directory containers/%s", name);
-	return dir_fd >= 0 && mount_is(dir_fd, "rootfs");
+	is = mount_is(dir_fd, "rootfs");
+	errno = is < 0 ? -is : 0;
+	return is < 0 ? fail_errno(err, "look whether containers/%s/rootfs is mounted", name) : is;
 }
 
 char *rootfs_mount_options(struct graph *graph, const char *name)
@@ -128,7 +126,7 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 {
 	cleanup_fd int dir_fd = -1, target_fd = -1;
 	int64_t one;
-	int ret = rootfs_look_mounted(graph, name, err);
+	int ret = rootfs_is_mounted(graph, name, err);
 
 	if (ret)
 		return ret < 0 ? ret : 0;
@@ -172,7 +170,7 @@ int rootfs_umount(struct graph *graph, const char *name, struct doomed *doomed,
 {
 	cleanup_free char *path = NULL;
 	cleanup_fd int kept_fd = -1;
-	int ret = rootfs_look_mounted(graph, name, err);
+	int ret = rootfs_is_mounted(graph, name, err);
 
 	if (ret <= 0)
 		return ret;

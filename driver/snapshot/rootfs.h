@@ -14,11 +14,8 @@ int rootfs_make(struct graph *graph, const char *name, struct snapdrv_error *err
 /** rootfs_remove() - remove that directory; BUSY when something is mounted on it. */
 int rootfs_remove(struct graph *graph, const char *name, struct snapdrv_error *err);
 
-/** rootfs_is_mounted() - whether a container's tree is mounted. */
-int rootfs_is_mounted(struct graph *graph, const char *name);
-
-/** rootfs_look_mounted() - the same for who acts on it: a negative errno value where it cannot be looked for. */
-int rootfs_look_mounted(struct graph *graph, const char *name, struct snapdrv_error *err);
+/** rootfs_is_mounted() - whether a container's tree is mounted. Return: 1, 0, or a negative errno value. */
+int rootfs_is_mounted(struct graph *graph, const char *name, struct snapdrv_error *err);
 
 /** rootfs_shows() - whether what is mounted for a container is its own tree. Return: 1, 0, or negative. */
 int rootfs_shows(struct graph *graph, const char *name, const struct snapshot *snapshot,

@@ -183,8 +183,10 @@ int graph_is_in_use(struct graph *graph, struct snapdrv_error *err)
 	if (!query)
 		return -EIO;
 	while ((found = query_next(query, err)) == 1) {
-		if (rootfs_is_mounted(graph, query_text(query, 0)))
-			return 1;
+		int is_mounted = rootfs_is_mounted(graph, query_text(query, 0), err);
+
+		if (is_mounted)
+			return is_mounted;
 	}
 	return found;
 }
