@@ -199,9 +199,10 @@ static int fit_below(struct search *search, const char *dir, const char *pattern
 			       : fail_to_find(dir, fd, err);
 	if (!pattern_is_plain(component))
 		return fit_list(search, dir, fd, component, rest, err);
-	return fstatat(fd, component, &st, AT_SYMLINK_NOFOLLOW)
-		       ? 0
-		       : fit_name(search, dir, component, rest, err);
+	if (fstatat(fd, component, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT || errno == ENAMETOOLONG ? 0
+								: fail_to_find(dir, -errno, err);
+	return fit_name(search, dir, component, rest, err);
 }
 
 /* How much of a clean path comes in front of the first component that is a pattern; -1: there is none. */

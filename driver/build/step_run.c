@@ -215,13 +215,18 @@ static int share_network(json_t *bundle)
 	return 0;
 }
 
-static void add_file(struct work *work, json_t *array, struct stubs *stubs, const char *source,
-		     const char *target)
+/* Where a symlink leads nowhere, or a directory is in its place, the container goes without. */
+static int add_file(struct work *work, json_t *array, struct stubs *stubs, const char *source,
+		    const char *target, struct snapdrv_error *err)
 {
 	size_t count = json_array_size(array);
+	struct snapdrv_error why;
+	int ret = run_mounts_add(work, array, stubs, source, target, 1, 0, &why);
 
-	if (run_mounts_add(work, array, stubs, source, target, 1, 0, NULL))
-		json_array_remove(array, count);
+	if (!ret)
+		return 0;
+	json_array_remove(array, count);
+	return why.code == SNAPDRV_REFUSED ? 0 : fail(err, why.code, why.errnum, "%s", why.message);
 }
 
 /* Files that the container has, and its image does not. */
@@ -247,10 +252,8 @@ static int add_etc(const struct running *running, struct work *work, json_t *arr
 				 &resolv_path, err);
 	if (ret)
 		return ret;
-	/* Where a symlink there leads nowhere, the container goes without. */
-	add_file(work, array, stubs, hosts_path, "/etc/hosts");
-	add_file(work, array, stubs, resolv_path, "/etc/resolv.conf");
-	return 0;
+	ret = add_file(work, array, stubs, hosts_path, "/etc/hosts", err);
+	return ret ? ret : add_file(work, array, stubs, resolv_path, "/etc/resolv.conf", err);
 }
 
 static int add_script(const struct running *running, struct work *work, json_t *array,
@@ -377,7 +380,10 @@ static int run_in(struct running *running, struct work *work, const struct repor
 					    work->stage->graph->store.session, work->name.text);
 	int ret = id ? make_bundle(running, work, id, &stubs, &bundle, err) : -ENOMEM;
 
-	return ret ? ret : start(running, work, id, bundle, report, ret_status, err);
+	if (!ret)
+		ret = start(running, work, id, bundle, report, ret_status, err);
+	/* Of a step that failed nothing becomes a layer. */
+	return ret ? ret : stubs_remove(&stubs, err);
 }
 
 static int change(void *arg, struct work *work, const struct report *report,

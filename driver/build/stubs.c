@@ -34,11 +34,12 @@ static int add(struct stubs *stubs, int *above_fd, const char *name, int is_file
 	return 0;
 }
 
-static void keep_times(int fd, const struct stat *st)
+static int keep_times(int fd, const struct stat *st, struct snapdrv_error *err)
 {
 	const struct timespec times[] = {st->st_atim, st->st_mtim};
 
-	futimens(fd, times);
+	return futimens(fd, times) ? fail_errno(err, "set the time of a mount point's directory")
+				   : 0;
 }
 
 static int make_one(struct stubs *stubs, int *above_fd, const char *name, int is_file,
@@ -46,7 +47,7 @@ static int make_one(struct stubs *stubs, int *above_fd, const char *name, int is
 {
 	cleanup_fd int fd = -1;
 	struct stat st;
-	int failed;
+	int failed, ret;
 
 	if (fstat(*above_fd, &st))
 		return fail_errno(err, "stat");
@@ -63,8 +64,18 @@ static int make_one(struct stubs *stubs, int *above_fd, const char *name, int is
 			      quote(name).text);
 	if (failed)
 		return fail_errno(err, "mount point %s", quote(name).text);
-	keep_times(*above_fd, &st);
-	return add(stubs, above_fd, name, is_file, err);
+	ret = keep_times(*above_fd, &st, err);
+	return ret ? ret : add(stubs, above_fd, name, is_file, err);
+}
+
+/* What the image itself has there is refused. */
+static int fail_to_reach(const char *path, int ret, struct snapdrv_error *err)
+{
+	errno = -ret;
+	if (ret == -ENOTDIR || ret == -ELOOP || ret == -ENAMETOOLONG)
+		return refuse(err, "mount point %s cannot be reached (errno %d)", quote(path).text,
+			      -ret);
+	return fail_errno(err, "mount point %s", quote(path).text);
 }
 
 /* @so_far: a path whose last part begins at @name, which is written to and put right again. */
@@ -84,14 +95,12 @@ static int have_part(struct stubs *stubs, int root_fd, char *so_far, char *name,
 					is_file ? "a directory" : "not a directory");
 	}
 	if (fd != -ENOENT)
-		return refuse(err, "mount point %s cannot be reached (errno %d)",
-			      quote(so_far).text, -fd);
+		return fail_to_reach(so_far, fd, err);
 	name[-1] = '\0';
 	above_fd =
 		resolve_open(root_fd, *so_far ? so_far : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	name[-1] = '/';
-	return above_fd < 0 ? refuse(err, "mount point %s cannot be reached (errno %d)",
-				     quote(so_far).text, -above_fd)
+	return above_fd < 0 ? fail_to_reach(so_far, above_fd, err)
 			    : make_one(stubs, &above_fd, name, is_file, err);
 }
 
@@ -114,25 +123,38 @@ int stubs_make(struct stubs *stubs, int root_fd, const char *path, int is_file,
 	return ret;
 }
 
-static void remove_one(const struct stub *stub)
+static int remove_one(const struct stub *stub, struct snapdrv_error *err)
 {
 	struct stat above, st;
 
-	if (fstat(stub->above_fd, &above) ||
-	    fstatat(stub->above_fd, stub->name, &st, AT_SYMLINK_NOFOLLOW))
-		return;
-	if (stub->is_file && (!S_ISREG(st.st_mode) || st.st_size))
-		return;
-	if (!unlinkat(stub->above_fd, stub->name, stub->is_file ? 0 : AT_REMOVEDIR))
-		keep_times(stub->above_fd, &above);
+	if (fstat(stub->above_fd, &above))
+		return fail_errno(err, "stat");
+	if (fstatat(stub->above_fd, stub->name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0
+				       : fail_errno(err, "mount point %s", quote(stub->name).text);
+	if (stub->is_file ? !S_ISREG(st.st_mode) || st.st_size : !S_ISDIR(st.st_mode))
+		return 0;
+	if (unlinkat(stub->above_fd, stub->name, stub->is_file ? 0 : AT_REMOVEDIR))
+		return errno == ENOTEMPTY
+			       ? 0
+			       : fail_errno(err, "remove mount point %s", quote(stub->name).text);
+	return keep_times(stub->above_fd, &above, err);
 }
 
-void stubs_remove(struct stubs *stubs)
+int stubs_remove(struct stubs *stubs, struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = stubs->count; i-- && !ret;)
+		ret = remove_one(&stubs->items[i], err);
+	return ret;
+}
+
+void stubs_done(struct stubs *stubs)
 {
 	while (stubs->count) {
 		struct stub *stub = &stubs->items[--stubs->count];
 
-		remove_one(stub);
 		close(stub->above_fd);
 		free(stub->name);
 	}

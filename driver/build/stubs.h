@@ -5,7 +5,7 @@
 
 #include "snapdrv.h"
 
-/** struct stubs - what was made; all zero is nothing. For stubs_remove(). */
+/** struct stubs - what was made; all zero is nothing. For stubs_done(). */
 struct stubs {
 	struct stub *items;
 	size_t count;
@@ -21,9 +21,11 @@ struct stubs {
 int stubs_make(struct stubs *stubs, int root_fd, const char *path, int is_file,
 	       struct snapdrv_error *err);
 
-/** stubs_remove() - remove what is still empty, without a trace in the times, and close the rest. */
-void stubs_remove(struct stubs *stubs);
+/** stubs_remove() - remove what is still empty, without a trace in the times. Return: 0 or a negative errno value. */
+int stubs_remove(struct stubs *stubs, struct snapdrv_error *err);
 
-#define cleanup_stubs __attribute__((cleanup(stubs_remove)))
+void stubs_done(struct stubs *stubs);
+
+#define cleanup_stubs __attribute__((cleanup(stubs_done)))
 
 #endif

@@ -34,8 +34,11 @@ static int read_cert_dir(struct registry *registry, const char *dir, struct snap
 
 		if (!path)
 			return -ENOMEM;
-		if (access(path, F_OK))
-			continue;
+		if (access(path, F_OK)) {
+			if (errno == ENOENT)
+				continue;
+			return fail_errno(err, "%s", quote(path).text);
+		}
 		registry->tls_files[i] = steal_ptr(&path);
 		found = 1;
 	}

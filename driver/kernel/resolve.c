@@ -142,20 +142,26 @@ static int step_into(struct walk *walk, const char *name)
 	return extend_real(walk, name);
 }
 
+/* Return: 1, 0, which what is not there is too, or a negative errno value. */
 static int is_link(int dir_fd, const char *name)
 {
 	struct stat st;
 
-	return !fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISLNK(st.st_mode);
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISLNK(st.st_mode);
 }
 
 static int step(struct walk *walk, const char *name, const char *after, int flags)
 {
-	int fd, ret, last = !after[strspn(after, "/")];
+	int fd, ret, is, last = !after[strspn(after, "/")];
 
 	if (!strcmp(name, ".."))
 		return step_up(walk);
-	if (is_link(walk->fd, name) && !(last && !*after && flags & O_NOFOLLOW))
+	is = is_link(walk->fd, name);
+	if (is < 0)
+		return is;
+	if (is && !(last && !*after && flags & O_NOFOLLOW))
 		return step_through_link(walk, name, after);
 	if (!last)
 		return step_into(walk, name);

@@ -182,8 +182,11 @@ static int drop_whiteouts(int fd, struct snapdrv_error *err)
 	if (!dir)
 		return fail_errno(err, "list a directory");
 	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (entry->d_type != DT_CHR ||
-		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) || st.st_rdev)
+		if (entry->d_type != DT_CHR)
+			continue;
+		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			return fail_errno(err, "stat what may be a whiteout");
+		if (st.st_rdev)
 			continue;
 		if (unlinkat(fd, entry->d_name, 0))
 			return fail_errno(err, "remove a whiteout");

@@ -158,11 +158,16 @@ static int write_directory(struct tree_sink *sink, const char *path,
 	fd = node_fd(&writer->nodes, dir, err);
 	if (fd < 0)
 		return fd;
-	if (!node && writer->carries_out && !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
-	    S_ISDIR(st.st_mode)) {
-		node = carry_adopt(writer, dir, name, &st, err);
-		if (!node)
-			return -EIO;
+	if (!node && writer->carries_out) {
+		int is_there = !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW);
+
+		if (!is_there && errno != ENOENT)
+			return fail_errno(err, "stat what the directory takes the place of");
+		if (is_there && S_ISDIR(st.st_mode)) {
+			node = carry_adopt(writer, dir, name, &st, err);
+			if (!node)
+				return -EIO;
+		}
 	}
 	if (node)
 		return set_directory(writer, node, attributes, 0, err);

@@ -399,8 +399,13 @@ int walk_target(struct tree_writer *writer, const char *path, struct node **ret_
 		return fd;
 	child = node_find(&writer->nodes, walk.at, ret_name, strlen(ret_name));
 	/* A directory that was made for marks alone is none: what is below may be something else. */
-	if (found && !(child && !(child->flags & (NODE_GIVEN | NODE_WANTED))) &&
-	    !fstatat(fd, ret_name, &st, AT_SYMLINK_NOFOLLOW)) {
+	found = found && !(child && !(child->flags & (NODE_GIVEN | NODE_WANTED)));
+	if (found && fstatat(fd, ret_name, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (errno != ENOENT)
+			return fail_errno(err, "stat %s", quote(path).text);
+		found = 0;
+	}
+	if (found) {
 		if (S_ISCHR(st.st_mode) && !st.st_rdev)
 			return refuse_doubtfully(writer, err, "hard link to nothing: %s is deleted",
 						 quote(path).text);

@@ -89,6 +89,8 @@ int target_file(const char *path, struct target *ret_target, struct snapdrv_erro
 	struct stat st;
 	int there = !stat(path, &st), ret;
 
+	if (!there && errno != ENOENT && errno != ENOTDIR)
+		return fail_errno(err, "look at what is there");
 	if (there && S_ISDIR(st.st_mode))
 		return fail(err, SNAPDRV_USAGE, EISDIR, "it is a directory");
 	if (there && !S_ISREG(st.st_mode)) {
