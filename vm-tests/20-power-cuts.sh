@@ -31,7 +31,11 @@ for at in ext4:overlay xfs:overlay btrfs:btrfs; do
 done
 case_ "that syncfs(2) is left out on ext4 is found" caught syncfs --filesystem ext4
 # Looked at in a guest too, where this machine's kernel has no f2fs: slowly.
-CUTS=$((CUTS / 5)) case_ "power cuts on f2fs, driver overlay" power_cuts --filesystem f2fs
+f2fs() {
+	local CUTS=$((CUTS / 5))
+	power_cuts --filesystem f2fs --again "$(again f2fs)"
+}
+case_ "power cuts on f2fs, driver overlay" f2fs
 [ "$CUTS" -ge 100 ] || exit "$FILE_STATUS"
 
 case_ "that syncfs(2) is left out on xfs is found" caught syncfs --filesystem xfs
