@@ -111,8 +111,9 @@ static int vfs_peek(const struct backend *backend, const struct tree_stack *stac
 }
 
 /*
- * Inodes tell nothing, both trees are looked through. The last thing that happens in a tree's directory
- * while it is made is that the copy's links go (kernel/copy.h): what changed later has a later ctime.
+ * Inodes tell nothing, both trees are looked through. The last thing that happens in a container's directory
+ * while it is made is that the copy's links go (kernel/copy.h): what changed later has a later ctime. Of a layer's
+ * the copy was not all: what the layer changes came before its directory's last change.
  */
 static int vfs_changes(const struct backend *backend, const struct tree_ref *tree,
 		       enum tree_kind kind, const struct tree_stack *parents, change_fn *report,
@@ -132,7 +133,8 @@ static int vfs_changes(const struct backend *backend, const struct tree_ref *tre
 		parent_fd = backend_open(backend, backend->layers_fd, parents->trees[0].path, err);
 	if (parent_fd < -1)
 		return parent_fd;
-	return backend_compare(fd, parent_fd, NULL, &st.st_mtim, report, arg, err);
+	return backend_compare(fd, parent_fd, NULL, kind == TREE_LAYER ? NULL : &st.st_mtim, report,
+			       arg, err);
 }
 
 /* Each tree is whole: nothing is mounted over anything. */

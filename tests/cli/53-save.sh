@@ -342,15 +342,18 @@ by_umoci() {
 }
 case_ "skopeo copies what save wrote, and umoci unpacks it to the tree that went in" by_umoci
 
-# Layers of every kind of entry, deletions, and what only stands over others.
+# Layers of every kind of entry, deletions, what only stands over others, and what is another file by its content or its
+# extended attributes alone.
 discarded_image() {
 	layout image <<-'END'
 		import sys
 		base = [directory("usr", mode=0o755), directory("usr/lib", mode=0o711, uid=7), file("usr/lib/a", "a" * 5000),
 		        symlink("lib", "usr/lib"), directory("gone"), file("gone/x", "x"), file("victim", "v"),
-		        hardlink("hard", "usr/lib/a"), entry("fifo", FIFO), file("caps", "c", xattrs={"user.word": b"\0\xff"})]
+		        hardlink("hard", "usr/lib/a"), entry("fifo", FIFO), file("caps", "c", xattrs={"user.word": b"\0\xff"}),
+		        file("same-size", "one"), file("other-xattr", "x", xattrs={"user.word": b"one"})]
 		over = [file("lib/b", "b", uid=70000), whiteout("victim"), directory("gone"), opaque("gone"), file("gone/y", "y"),
-		        file("usr/lib/a", "another")]
+		        file("usr/lib/a", "another"), file("same-size", "two"),
+		        file("other-xattr", "x", xattrs={"user.word": b"two"})]
 		Layout(Image([base, over], names="two:1")).write_dir(sys.argv[1])
 	END
 	expect_exit 0 snap load --discard-blobs image

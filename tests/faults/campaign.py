@@ -60,7 +60,7 @@ class Campaign:
         self.command.before()
         done = self.command.again_now()
         if done.returncode:
-            raise Broken(f"the command fails undisturbed: {done.stderr.decode().strip()}")
+            raise Broken(f"the command fails undisturbed: {(done.stdout + done.stderr).decode().strip()}")
 
     def count_calls(self):
         """Of each kind, in a run that nothing disturbs."""
