@@ -61,9 +61,20 @@ static ssize_t list_names(int fd, char **ret_names, struct snapdrv_error *err)
 	return size;
 }
 
+/* By these names XFS tells root what is on the disk of an ACL, once more. */
+static int is_alias(const char *name)
+{
+	return !strcmp(name, "trusted.SGI_ACL_FILE") || !strcmp(name, "trusted.SGI_ACL_DEFAULT");
+}
+
+static int is_kept(const char *name)
+{
+	return strcmp(name, "security.selinux") && !is_alias(name);
+}
+
 static int is_copied(const char *name)
 {
-	return !xattr_is_ours(name) && strcmp(name, "security.selinux");
+	return !xattr_is_ours(name) && is_kept(name);
 }
 
 static int copy_one(int from, int to, const char *name, struct snapdrv_error *err)
@@ -194,11 +205,6 @@ static int read_item(const char *path, const char *name, struct xattr_items *ite
 	grown[items->count++] =
 		(struct xattr_item){steal_ptr(&copy), steal_ptr(&value), (size_t)size};
 	return 0;
-}
-
-static int is_kept(const char *name)
-{
-	return strcmp(name, "security.selinux") != 0;
 }
 
 static int read_items(int dir_fd, const char *name, int (*counts)(const char *attribute),

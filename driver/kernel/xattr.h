@@ -28,7 +28,7 @@ int xattr_set(int fd, const char *name, const char *attribute, const void *value
 	      struct snapdrv_error *err);
 
 /**
- * xattr_copy() - give @to the attributes of @from, but for xattr_is_ours() and security.selinux;
+ * xattr_copy() - give @to the attributes of @from, but for xattr_is_ours(), security.selinux and XFS's names for ACLs;
  * those that @to has and @from has not are removed. Both open (not O_PATH).
  */
 int xattr_copy(int from, int to, struct snapdrv_error *err);
@@ -67,7 +67,7 @@ struct xattr_items {
 int xattr_read(int dir_fd, const char *name, struct xattr_items *ret_items,
 	       struct snapdrv_error *err);
 
-/** xattr_read_all() - the same with overlay's own attributes among them; only security.selinux is not. */
+/** xattr_read_all() - the same with overlay's own attributes among them. */
 int xattr_read_all(int dir_fd, const char *name, struct xattr_items *ret_items,
 		   struct snapdrv_error *err);
 
