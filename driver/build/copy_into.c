@@ -165,7 +165,9 @@ static int put_archive(struct putting *putting, const struct source *source,
 
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st))
+		return fail_errno(err, "stat");
+	if (!S_ISREG(st.st_mode))
 		return fail(err, SNAPDRV_FAILED, ESTALE, "it became something else meanwhile");
 	ret = sniff_tar(fd, err);
 	if (ret <= 0)

@@ -192,7 +192,9 @@ static int open_in_dir(struct source *source, const char *name, struct stat *ret
 		return -ENOENT;
 	if (fd < 0 && errno != ELOOP && errno != ENXIO && errno != ENOTDIR && errno != ENAMETOOLONG)
 		return fail_errno(err, "open %s", quote(name).text);
-	if (fd < 0 || fstat(fd, ret_stat) || !S_ISREG(ret_stat->st_mode)) {
+	if (fd >= 0 && fstat(fd, ret_stat))
+		return fail_errno(err, "stat %s", quote(name).text);
+	if (fd < 0 || !S_ISREG(ret_stat->st_mode)) {
 		refuse(err, "%s is not a regular file", quote(name).text);
 		return -EBADMSG;
 	}

@@ -297,8 +297,10 @@ int stream_place(struct source *source, struct source_member *member, struct lay
 	if (!place.staged && place.fd < 0)
 		return refuse(err, "%s is gone from the store", quote(member->name).text);
 	if (place.owns_fd && fstat(place.fd, &st)) {
+		int ret = fail_errno(err, "stat a blob");
+
 		layer_place_done(&place);
-		return fail_errno(err, "stat a blob");
+		return ret;
 	}
 	place.size = place.owns_fd ? (uint64_t)st.st_size : 0;
 	place.is_whole_file = place.owns_fd;

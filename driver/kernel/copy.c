@@ -237,16 +237,12 @@ static int fail_at(struct copy *copy, const char *name, int ret, struct snapdrv_
 
 static int copy_entries(struct copy *copy, struct snapdrv_error *err)
 {
-	int list_fd = openat(copy->from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(copy->from_fd, ".");
 	struct dirent *entry;
 	int ret;
 
-	if (!dir) {
-		ret = fail_errno(err, "list a directory");
-		cleanup_fd_at(&list_fd);
-		return ret;
-	}
+	if (!dir)
+		return fail_errno(err, "list a directory");
 	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;

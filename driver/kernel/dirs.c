@@ -134,27 +134,14 @@ static int read_entries(DIR *dir, struct dir_list *list, struct snapdrv_error *e
 	return errno ? fail_errno(err, "list a directory") : 0;
 }
 
-/* To list a directory is no access that its owner has to see, nor one that a journal has to hold. */
-static int open_to_list(int dir_fd)
-{
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	int fd = openat(dir_fd, ".", flags | O_NOATIME);
-
-	/* It is another user's. */
-	return fd < 0 && errno == EPERM ? openat(dir_fd, ".", flags) : fd;
-}
-
 int dirs_list(int dir_fd, struct dir_list *ret_list, struct snapdrv_error *err)
 {
-	int list_fd = open_to_list(dir_fd), ret;
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(dir_fd, ".");
 	struct dir_list list = {0};
+	int ret;
 
-	if (!dir) {
-		ret = fail_errno(err, "list a directory");
-		cleanup_fd_at(&list_fd);
-		return ret;
-	}
+	if (!dir)
+		return fail_errno(err, "list a directory");
 	ret = read_entries(dir, &list, err);
 	if (ret) {
 		dirs_list_done(&list);

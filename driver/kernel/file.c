@@ -115,6 +115,20 @@ int file_make_dirs(const char *path, struct snapdrv_error *err)
 	}
 }
 
+DIR *file_list(int dir_fd, const char *name)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	cleanup_fd int fd = openat(dir_fd, name, flags | O_NOATIME);
+	DIR *dir;
+
+	if (fd < 0 && errno == EPERM)
+		fd = openat(dir_fd, name, flags);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir)
+		(void)steal_fd(&fd);
+	return dir;
+}
+
 int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

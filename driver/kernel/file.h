@@ -3,6 +3,7 @@
 #ifndef KERNEL_FILE_H
 #define KERNEL_FILE_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -50,6 +51,14 @@ int file_open_regular(int path_fd);
  * file_make_dirs() - mkdir(2) of an absolute path and all that is missing above it, mode 0755.
  */
 int file_make_dirs(const char *path, struct snapdrv_error *err);
+
+/**
+ * file_list() - open a directory by name below a descriptor, "." for itself, to list what is in it.
+ * No access time changes (Linux 2.6.8), unless it is another user's. A symlink is not followed.
+ *
+ * Return: for closedir(3), or NULL with errno.
+ */
+DIR *file_list(int dir_fd, const char *name);
 
 /** file_open_dir() - open a directory by name below a descriptor; a symlink is not followed. */
 int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err);

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "kernel/file.h"
 #include "kernel/namespace.h"
 
 DEFINE_CLEANUP(table, struct libmnt_table, mnt_unref_table)
@@ -234,7 +235,6 @@ static const char *uses(int proc_fd, const char *pid, const struct used *used)
 	const char *path = used->path;
 	cleanup_dir DIR *dir = NULL;
 	struct dirent *entry;
-	int fd;
 
 	if (process_fd < 0)
 		return NULL;
@@ -242,10 +242,9 @@ static const char *uses(int proc_fd, const char *pid, const struct used *used)
 		return "has its working directory in it";
 	if (link_is_below(process_fd, "exe", path))
 		return "runs a program from it";
-	fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
+	dir = file_list(process_fd, "fd");
 	while (dir && (entry = readdir(dir))) {
-		if (link_is_below(fd, entry->d_name, path))
+		if (link_is_below(dirfd(dir), entry->d_name, path))
 			return "has a file of it open";
 	}
 	return NULL;

@@ -48,7 +48,7 @@ struct filesystem_name probe_filesystem(int fd)
 /* Overlay tells whiteouts from files by d_type; a directory with one entry of a known kind shows it. */
 static int has_d_type(int dir_fd, struct snapdrv_error *err)
 {
-	cleanup_dir DIR *dir = fdopendir(openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	cleanup_dir DIR *dir = file_list(dir_fd, ".");
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {

@@ -186,15 +186,11 @@ static void let_go(struct removal *removal, struct dir *dir)
 
 static void remove_dir(struct removal *removal, struct dir *dir)
 {
-	int fd = openat(fd_above(removal, dir), dir->name,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	size_t n;
 
-	dir->stream = fd < 0 ? NULL : fdopendir(fd);
+	dir->stream = file_list(fd_above(removal, dir), dir->name);
 	if (!dir->stream) {
 		remember_failure(removal, "open", dir->name);
-		if (fd >= 0)
-			close(fd);
 	} else {
 		n = empty_dir(removal, dir);
 		__atomic_add_fetch(&removal->n_removed, n, __ATOMIC_RELAXED);

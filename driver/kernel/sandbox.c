@@ -25,6 +25,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/file.h"
 
 #define CGROUPS "/sys/fs/cgroup"
 
@@ -198,8 +199,7 @@ int sandbox_run(const struct sandbox_run *run, int *ret_status, struct snapdrv_e
 
 static void drop_in(int top_fd, const char *prefix)
 {
-	int list_fd = openat(top_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(top_fd, ".");
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {

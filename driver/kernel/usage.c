@@ -125,12 +125,12 @@ static int count_file(struct count *count, int dir_fd, const char *name, const s
 	return 0;
 }
 
-static int count_dir(struct count *count, int fd);
+static int count_dir(struct count *count, int dir_fd, const char *name);
 
 static int count_entry(struct count *count, int dir_fd, const char *name)
 {
 	struct stat st;
-	int fd, ret;
+	int ret;
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : fail_errno(count->err, "stat %s", quote(name).text);
@@ -142,28 +142,21 @@ static int count_entry(struct count *count, int dir_fd, const char *name)
 	count->usage.inodes++;
 	if (S_ISREG(st.st_mode))
 		return count_file(count, dir_fd, name, &st);
-	if (!S_ISDIR(st.st_mode))
-		return 0;
-	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? skip_gone(count, name, errno) : count_dir(count, fd);
+	return S_ISDIR(st.st_mode) ? count_dir(count, dir_fd, name) : 0;
 }
 
-/* @fd is given away. */
-static int count_dir(struct count *count, int fd)
+static int count_dir(struct count *count, int dir_fd, const char *name)
 {
-	cleanup_dir DIR *dir = fdopendir(fd);
+	cleanup_dir DIR *dir = file_list(dir_fd, name);
 	struct dirent *entry;
 	int ret;
 
-	if (!dir) {
-		ret = fail_errno(count->err, "list a directory");
-		close(fd);
-		return ret;
-	}
+	if (!dir)
+		return skip_gone(count, name, errno);
 	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		ret = count_entry(count, fd, entry->d_name);
+		ret = count_entry(count, dirfd(dir), entry->d_name);
 		if (ret)
 			return ret;
 	}
@@ -173,19 +166,15 @@ static int count_dir(struct count *count, int fd)
 int usage_of_tree(int fd, struct usage *ret_usage, struct snapdrv_error *err)
 {
 	struct count count = {.err = err};
-	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
 	struct stat st;
+	int ret;
 
-	if (list_fd < 0 || fstat(list_fd, &st)) {
-		ret = fail_errno(err, "open a tree");
-		if (list_fd >= 0)
-			close(list_fd);
-		return ret;
-	}
+	if (fstat(fd, &st))
+		return fail_errno(err, "stat a tree");
 	count.device = st.st_dev;
 	count.usage.inodes = 1;
 	count.map = malloc(sizeof(*count.map) + EXTENTS * sizeof(struct fiemap_extent));
-	ret = count.map ? count_dir(&count, list_fd) : fail_memory(err);
+	ret = count.map ? count_dir(&count, fd, ".") : fail_memory(err);
 	free(count.map);
 	free(count.seen);
 	if (!ret)

@@ -174,8 +174,7 @@ static int bind_directory(struct tree_writer *writer, struct node *node, int low
 
 static int drop_whiteouts(int fd, struct snapdrv_error *err)
 {
-	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(fd, ".");
 	struct dirent *entry;
 	struct stat st;
 

@@ -184,15 +184,14 @@ static int prune(struct tree_writer *writer, struct node *dir, struct snapdrv_er
 {
 	cleanup_dir DIR *list = NULL;
 	struct dirent *entry;
-	int fd, list_fd, ret;
+	int fd, ret;
 
 	if (dir->flags & (NODE_COVERED | NODE_OPAQUE))
 		return 0;
 	fd = node_fd(&writer->nodes, dir, err);
 	if (fd < 0)
 		return fd;
-	list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	list = list_fd < 0 ? NULL : fdopendir(list_fd);
+	list = file_list(fd, ".");
 	if (!list)
 		return fail_errno(err, "list directory %s", quote(dir->name).text);
 	for (errno = 0; (entry = readdir(list)); errno = 0) {

@@ -149,9 +149,9 @@ static int restore_draft(struct graph *graph, int session_fd, const char *sessio
 static int restore_drafts(struct graph *graph, int session_fd, const char *session,
 			  struct snapdrv_error *err)
 {
-	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(session_fd, ".");
 	struct dirent *entry;
+	int ret;
 
 	if (!dir)
 		return fail_errno(err, "list staging/%s", session);
@@ -168,8 +168,7 @@ static int restore_drafts(struct graph *graph, int session_fd, const char *sessi
 /* Remove all that is in a session's directory: files, and trees, which only the backend can remove. */
 static void empty_session(struct graph *graph, int session_fd)
 {
-	int list_fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(session_fd, ".");
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
@@ -273,9 +272,7 @@ static int move_stray(struct graph *graph, int dir_fd, const char *name, int ses
 static int find_in(struct graph *graph, const struct stray_search *search, int session_fd,
 		   struct strays *strays, struct snapdrv_error *err)
 {
-	int list_fd = openat(search->dir_fd, *search->where ? search->where : ".",
-			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(search->dir_fd, *search->where ? search->where : ".");
 	struct dirent *entry;
 
 	if (!dir && errno == ENOENT)

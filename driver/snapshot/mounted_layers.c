@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/file.h"
 #include "kernel/mount.h"
 
 int layers_open(const char *path, struct snapdrv_error *err)
@@ -22,8 +23,7 @@ int layers_open(const char *path, struct snapdrv_error *err)
 
 int layers_is_empty(int fd, struct snapdrv_error *err)
 {
-	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(fd, ".");
 	struct dirent *entry;
 
 	if (!dir)

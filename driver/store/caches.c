@@ -145,17 +145,21 @@ static int sweep_one(struct store *store, int caches_fd, const char *name, int o
 int caches_sweep(struct store *store, int only_count, size_t *ret_count, uint64_t *ret_bytes,
 		 struct snapdrv_error *err)
 {
-	int fd = openat(store->root_fd, "caches", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_dir DIR *dir = file_list(store->root_fd, "caches");
 	struct dirent *entry;
+	int ret;
 
 	if (!dir)
-		return 0;
+		return errno == ENOENT ? 0 : fail_errno(err, "list directory caches");
 	ret = store_session(store, err);
+	errno = 0;
 	while (ret >= 0 && (entry = readdir(dir))) {
 		if (entry->d_name[0] != '.')
-			ret = sweep_one(store, fd, entry->d_name, only_count, ret_count, ret_bytes,
-					err);
+			ret = sweep_one(store, dirfd(dir), entry->d_name, only_count, ret_count,
+					ret_bytes, err);
+		errno = 0;
 	}
+	if (ret >= 0 && errno)
+		return fail_errno(err, "list directory caches");
 	return ret < 0 ? ret : 0;
 }

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/file.h"
 #include "store/lock.h"
 
 #define DIRECTORY "content/partial"
@@ -98,24 +99,19 @@ static int sweep_one(struct store *store, int dir_fd, const char *name, int only
 int partials_sweep(struct store *store, int only_count, uint64_t *ret_count, uint64_t *ret_bytes,
 		   struct snapdrv_error *err)
 {
-	int fd = openat(store->root_fd, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
-	cleanup_dir DIR *dir = NULL;
+	cleanup_dir DIR *dir = file_list(store->root_fd, DIRECTORY);
 	const struct dirent *entry;
+	int ret = 0;
 
 	*ret_count = *ret_bytes = 0;
-	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_errno(err, DIRECTORY);
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return fail_memory(err);
-	}
+	if (!dir)
+		return errno == ENOENT ? 0 : fail_errno(err, "list " DIRECTORY);
 	for (errno = 0; ret >= 0 && (entry = readdir(dir)); errno = 0) {
 		uint64_t size;
 
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		ret = sweep_one(store, fd, entry->d_name, only_count, &size, err);
+		ret = sweep_one(store, dirfd(dir), entry->d_name, only_count, &size, err);
 		*ret_count += ret == 1;
 		*ret_bytes += ret == 1 ? size : 0;
 	}

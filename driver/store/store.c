@@ -242,8 +242,7 @@ static int take_if_dead(struct store *store, const char *name, int *ret_fd)
 int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
 			    struct snapdrv_error *err)
 {
-	int list_fd = openat(store->staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	cleanup_dir DIR *dir = file_list(store->staging_fd, ".");
 	struct dirent *entry;
 
 	if (!dir)
