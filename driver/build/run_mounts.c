@@ -184,18 +184,26 @@ int run_mounts_add(struct work *work, json_t *array, struct stubs *stubs, const 
 		       : stubs_make(stubs, work->root_fd, target, is_file, err);
 }
 
+static int fail_to_open(const char *source, int ret, struct snapdrv_error *err)
+{
+	errno = -ret;
+	if (ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP)
+		return refuse(err, "--mount: source %s: there is no such file", quote(source).text);
+	return fail_errno(err, "--mount: source %s", quote(source).text);
+}
+
 /* The path of something in a mounted tree, found as one who is chrooted there finds it. */
 static int path_in(const char *tree, const char *name, char **ret_path, int *ret_is_file,
 		   struct snapdrv_error *err)
 {
 	cleanup_fd int tree_fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_fd int fd = tree_fd < 0 ? -1 : resolve_open(tree_fd, name, O_PATH | O_CLOEXEC);
+	cleanup_fd int fd = tree_fd < 0 ? -errno : resolve_open(tree_fd, name, O_PATH | O_CLOEXEC);
 	char link[48], path[PATH_MAX];
 	struct stat st;
 	ssize_t length;
 
 	if (fd < 0)
-		return refuse(err, "--mount: source %s: there is no such file", quote(name).text);
+		return fail_to_open(name, fd, err);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	length = readlink(link, path, sizeof(path) - 1);
 	if (length < 0 || fstat(fd, &st))
@@ -255,8 +263,10 @@ static int copy_context(struct run_mounts *mounts, const struct run_mount *mount
 
 	if (ret)
 		return ret;
-	if (fd < 0 || fstat(fd, &st))
-		return refuse(err, "--mount: source %s: there is no such file", quote(source).text);
+	if (fd < 0)
+		return fail_to_open(source, fd, err);
+	if (fstat(fd, &st))
+		return fail_errno(err, "--mount: source %s", quote(source).text);
 	last = strrchr(source, '/');
 	*ret_name = text_dup(S_ISDIR(st.st_mode) ? "." : last ? last + 1 : source, err);
 	return *ret_name ? 0 : -ENOMEM;

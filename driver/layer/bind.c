@@ -305,7 +305,9 @@ int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv
 		return fail_errno(err, "open %s below", quote(link->target).text);
 	if (at < 0 && lower_fd >= 0 && writer->lower_fd < 0)
 		return 1;
-	if (at < 0 || fstat(at, &st))
+	if (at >= 0 && fstat(at, &st))
+		return fail_errno(err, "stat %s below", quote(link->target).text);
+	if (at < 0)
 		return refuse(err, "entry %s: hard link to nothing: no %s", quote(link->name).text,
 			      quote(link->target).text);
 	if (S_ISDIR(st.st_mode) && writer->lower_fd < 0)

@@ -239,16 +239,17 @@ int finisher_wait(struct finisher *finisher, struct snapdrv_error *err)
 			     : 0;
 }
 
-/* What there is no memory for is as if nothing was known. */
+/* What there is no memory for, or cannot be looked at, is as if nothing was known. */
 static void note_inode(struct finisher *finisher, struct inode_set *set, int dir_fd,
 		       const char *name)
 {
 	struct stat st;
+	int failed = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW);
 
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+	if (failed && errno == ENOENT)
 		return;
 	pthread_mutex_lock(&finisher->prints_lock);
-	if (S_ISDIR(st.st_mode) || inode_set_add(set, st.st_ino, NULL) < 0)
+	if (failed || S_ISDIR(st.st_mode) || inode_set_add(set, st.st_ino, NULL) < 0)
 		finisher->knows_nothing = 1;
 	pthread_mutex_unlock(&finisher->prints_lock);
 }
