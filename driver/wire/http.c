@@ -40,6 +40,7 @@ struct exchange {
 	CURL *handle;
 	uint64_t sent;
 	int is_enough; /* of a body that nobody needs the rest of */
+	int lack;      /* why there is no socket, an errno value that is this process's own */
 	int ret;
 	struct snapdrv_error err;
 };
@@ -232,6 +233,18 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* libcurl would do the same, and say that it could not connect. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct exchange *exchange = arg;
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	(void)purpose;
+	if (fd < 0 && errno_is_passing(errno))
+		exchange->lack = errno;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 static int on_tick(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	const struct exchange *exchange = arg;
@@ -282,6 +295,8 @@ static void set_all(struct exchange *exchange, const struct http *http)
 	set(handle, CURLOPT_READDATA, exchange);
 	set(handle, CURLOPT_SEEKFUNCTION, on_seek);
 	set(handle, CURLOPT_SEEKDATA, exchange);
+	set(handle, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	set(handle, CURLOPT_OPENSOCKETDATA, exchange);
 	set(handle, CURLOPT_NOPROGRESS, 0L);
 	set(handle, CURLOPT_XFERINFOFUNCTION, on_tick);
 	set(handle, CURLOPT_XFERINFODATA, exchange);
@@ -356,6 +371,9 @@ static int judge(struct http *http, struct exchange *exchange, CURLcode code, co
 			    exchange->err.message);
 	if (code == CURLE_ABORTED_BY_CALLBACK)
 		return fail(err, SNAPDRV_FAILED, ECANCELED, "given up");
+	errno = exchange->lack;
+	if (code == CURLE_COULDNT_CONNECT && exchange->lack)
+		return fail_errno(err, "open a socket");
 	return fail(err, SNAPDRV_FAILED, may_pass(http, code) ? EAGAIN : EIO, "%s",
 		    *complaint ? complaint : exchange->curl->easy_strerror(code));
 }

@@ -92,8 +92,9 @@ class Try:
         if "standard output" in text:
             found += ["not all of it could be written"]
         if self.error == errno.ENOMEM:
-            # What clone(2) lacks memory for is told so by pthread_create(3).
-            found += ["out of memory", os.strerror(errno.EAGAIN), "failed to map"]
+            # What clone(2) lacks memory for is told so by pthread_create(3); the rest is what dlopen(3) says.
+            found += ["out of memory", os.strerror(errno.EAGAIN), "failed to map", "cannot map zero-fill pages",
+                      "cannot change memory protections"]
         return found
 
     def check_message(self, stdout, text, code):
