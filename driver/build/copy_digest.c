@@ -11,6 +11,7 @@
  */
 #include "build/copy.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -131,17 +132,17 @@ static int go_down(struct walk *walk, const char *name, enum copy_choice choice,
 static int visit(struct walk *walk, const char *name, struct snapdrv_error *err)
 {
 	const size_t path_size = walk->path.size;
-	int fd = dirs_fd(&walk->chain, err), choice, ret;
+	int ret = bytes_add(&walk->path, name, strlen(name) + 1, err), fd, choice;
 	struct stat st;
 
+	walk->path.size = path_size;
+	if (ret)
+		return ret;
+	fd = dirs_fd(&walk->chain, err);
 	if (fd < 0)
 		return fd;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat");
-	ret = bytes_add(&walk->path, name, strlen(name) + 1, err);
-	walk->path.size = path_size;
-	if (ret)
-		return ret;
 	choice = chooser_choose(&walk->chooser, walk->path.data, &st, err);
 	if (choice < 0 || choice == COPY_NOT)
 		return choice < 0 ? choice : 0;
@@ -174,10 +175,11 @@ static int visit_all(struct walk *walk, struct snapdrv_error *err)
 
 			ret = visit(walk, name, err);
 			if (ret)
-				return fail_within(
-					err, ret, "%s",
-					quote(depth == walk->n_frames ? walk->path.data : name)
-						.text);
+				return fail_within(err, ret, "%s",
+						   quote(depth == walk->n_frames && ret != -ENOMEM
+								 ? walk->path.data
+								 : name)
+							   .text);
 		} else {
 			pop_frame(walk);
 		}

@@ -355,8 +355,9 @@ static int go_up(struct copy *copy, struct snapdrv_error *err)
 	if (fd < 0)
 		return fd;
 	set_fd(&copy->from_fd, fd);
-	if (fstat(fd, &st) || st.st_ino != level->up->st.st_ino ||
-	    st.st_dev != level->up->st.st_dev)
+	if (fstat(fd, &st))
+		return fail_errno(err, "stat");
+	if (st.st_ino != level->up->st.st_ino || st.st_dev != level->up->st.st_dev)
 		return fail(err, SNAPDRV_FAILED, ESTALE, "a directory was moved during the copy");
 	fd = open_above(copy, level, err);
 	if (fd < 0)
