@@ -187,7 +187,7 @@ int run_mounts_add(struct work *work, json_t *array, struct stubs *stubs, const 
 static int fail_to_open(const char *source, int ret, struct snapdrv_error *err)
 {
 	errno = -ret;
-	if (ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP)
+	if (resolve_is_absent(ret))
 		return refuse(err, "--mount: source %s: there is no such file", quote(source).text);
 	return fail_errno(err, "--mount: source %s", quote(source).text);
 }

@@ -104,8 +104,8 @@ static int fail_to_find(const char *path, int ret, struct snapdrv_error *err)
 	if (ret == -ENOENT || ret == -ENOTDIR)
 		return fail(err, SNAPDRV_REFUSED, -ret, "source %s: there is no such file",
 			    quote(path).text);
-	return fail(err, ret == -ELOOP || ret == -ENAMETOOLONG ? SNAPDRV_REFUSED : SNAPDRV_FAILED,
-		    -ret, "source %s: %s", quote(path).text, strerror(-ret));
+	return fail(err, resolve_is_absent(ret) ? SNAPDRV_REFUSED : SNAPDRV_FAILED, -ret,
+		    "source %s: %s", quote(path).text, strerror(-ret));
 }
 
 /* Of a pattern, what is left out does not fit; by its own name it is an error. */
@@ -194,14 +194,11 @@ static int fit_below(struct search *search, const char *dir, const char *pattern
 		return fail_memory(err);
 	if (fd < 0)
 		/* Its end is no directory, or a symlink. */
-		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -ENAMETOOLONG
-			       ? 0
-			       : fail_to_find(dir, fd, err);
+		return resolve_is_absent(fd) ? 0 : fail_to_find(dir, fd, err);
 	if (!pattern_is_plain(component))
 		return fit_list(search, dir, fd, component, rest, err);
 	if (fstatat(fd, component, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT || errno == ENAMETOOLONG ? 0
-								: fail_to_find(dir, -errno, err);
+		return resolve_is_absent(-errno) ? 0 : fail_to_find(dir, -errno, err);
 	return fit_name(search, dir, component, rest, err);
 }
 

@@ -72,7 +72,7 @@ static int make_one(struct stubs *stubs, int *above_fd, const char *name, int is
 static int fail_to_reach(const char *path, int ret, struct snapdrv_error *err)
 {
 	errno = -ret;
-	if (ret == -ENOTDIR || ret == -ELOOP || ret == -ENAMETOOLONG)
+	if (resolve_is_absent(ret))
 		return refuse(err, "mount point %s cannot be reached (errno %d)", quote(path).text,
 			      -ret);
 	return fail_errno(err, "mount point %s", quote(path).text);
