@@ -29,6 +29,15 @@ static int make_one(int above_fd, const char *name, uint32_t uid, uint32_t gid,
 	return 0;
 }
 
+/* @ret: what resolve_open() said. */
+static int fail_to_reach(const char *path, int ret, struct snapdrv_error *err)
+{
+	errno = -ret;
+	if (resolve_is_absent(ret))
+		return refuse(err, "%s is no directory", quote(path).text);
+	return fail_errno(err, "directory %s", quote(path).text);
+}
+
 /* Each part of the path as one who is chrooted to the tree would find it. */
 static int make_path(int root_fd, const char *path, uint32_t uid, uint32_t gid,
 		     struct snapdrv_error *err)
@@ -45,13 +54,13 @@ static int make_path(int root_fd, const char *path, uint32_t uid, uint32_t gid,
 		*end = '\0';
 		fd = resolve_open(root_fd, so_far, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0 && fd != -ENOENT)
-			ret = refuse(err, "%s is no directory", quote(so_far).text);
+			ret = fail_to_reach(so_far, fd, err);
 		if (fd == -ENOENT) {
 			*at = '\0';
 			above_fd = resolve_open(root_fd, *so_far ? so_far : "/",
 						O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			*at = '/';
-			ret = above_fd < 0 ? refuse(err, "%s leads nowhere", quote(so_far).text)
+			ret = above_fd < 0 ? fail_to_reach(so_far, above_fd, err)
 					   : make_one(above_fd, at + 1, uid, gid, err);
 		}
 		*end = rest;

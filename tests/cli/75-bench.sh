@@ -235,10 +235,15 @@ directory() {
 }
 case_ "--dir measures there, on its filesystem, and leaves it as it was" directory
 
+# Until then it ignores SIGINT, as all that a shell starts in the background.
+is_program() {
+	[ "$(cat "/proc/$PID/comm")" = snapdrv ]
+}
 # start ARGUMENT...: bench in the background, PID; with signals as on a terminal.
 start() {
 	TMPDIR=$CASE/tmp env --default-signal=INT,TERM "$SNAPDRV" bench "$IMAGE" --runs 1000 "$@" >out 2>err &
 	PID=$!
+	wait_for 20 is_program
 }
 # Once the mount namespace is gone, the path of a device's file starts at its mount, which may be TMPDIR.
 has_loop() {
