@@ -92,6 +92,13 @@ int errno_is_passing(int errnum)
 	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == EINTR;
 }
 
+int fail_as(struct snapdrv_error *err, const struct snapdrv_error *why)
+{
+	if (err)
+		*err = *why;
+	return -why->errnum;
+}
+
 int fail_memory(struct snapdrv_error *err)
 {
 	return fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");

@@ -44,6 +44,9 @@ int refuse(struct snapdrv_error *err, const char *format, ...)
 int fail_within(struct snapdrv_error *err, int ret, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** fail_as() - the failure that another error was filled with. Return: -@why->errnum. */
+int fail_as(struct snapdrv_error *err, const struct snapdrv_error *why);
+
 /** fail_memory() - fail() for a failed allocation. */
 int fail_memory(struct snapdrv_error *err);
 

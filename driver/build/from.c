@@ -96,11 +96,11 @@ static int find_image(struct stage *stage, const char *name, const char *platfor
 		ret = read_document(stage->graph, ret_image, &config, &manifest, &why);
 	is_here = !ret && (!platform || fits(config, &wanted));
 	if (ret && why.code != SNAPDRV_MISSING)
-		return fail(err, why.code, -ret, "%s", why.message);
+		return fail_as(err, &why);
 	if (!is_here && !stage->may_work)
 		return TAKES_WORK;
 	if (!is_here && stage->build->options->flags & SNAPDRV_BUILD_NEVER_PULL)
-		return ret ? fail(err, why.code, -ret, "%s", why.message)
+		return ret ? fail_as(err, &why)
 			   : fail(err, SNAPDRV_MISSING, ENOENT, "image %s: it is not for %s",
 				  quote(name).text, platform);
 	if (!is_here) {

@@ -226,7 +226,7 @@ static int add_file(struct work *work, json_t *array, struct stubs *stubs, const
 	if (!ret)
 		return 0;
 	json_array_remove(array, count);
-	return why.code == SNAPDRV_REFUSED ? 0 : fail(err, why.code, why.errnum, "%s", why.message);
+	return why.code == SNAPDRV_REFUSED ? 0 : fail_as(err, &why);
 }
 
 /* Files that the container has, and its image does not. */

@@ -184,7 +184,7 @@ static int read_tree(struct check *check, struct reading *reading, struct snapdr
 	pthread_mutex_lock(&check->lock);
 	check->found.bytes += reading->size;
 	if (errno_is_passing(-ret))
-		ret = fail(err, why.code, why.errnum, "layer %s: %s", reading->name, why.message);
+		ret = fail_within(err, fail_as(err, &why), "layer %s", reading->name);
 	else if (is_removed(check, reading))
 		ret = 0;
 	else
@@ -205,7 +205,7 @@ static int read_blob(struct check *check, const struct reading *reading, struct 
 	pthread_mutex_lock(&check->lock);
 	check->found.bytes += reading->size;
 	if (errno_is_passing(-ret))
-		ret = fail(err, why.code, why.errnum, "%s", why.message);
+		ret = fail_as(err, &why);
 	else if (ret == 1 || is_removed(check, reading))
 		ret = 0;
 	else if (!ret)

@@ -139,7 +139,7 @@ static int find_again(struct check *check, const struct digest *digest, struct s
 		if (ret == 1)
 			return 1;
 		if (is_lack(ret))
-			return fail(err, why->code, why->errnum, "%s", why->message);
+			return fail_as(err, why);
 	}
 	return found;
 }
@@ -174,7 +174,7 @@ static int give_up(struct check *check, const struct damage *damage,
 	int ret = content_verify(&check->graph->store, &damage->digest, &again);
 
 	if (is_lack(ret))
-		return fail(err, again.code, again.errnum, "%s", again.message);
+		return fail_as(err, &again);
 	if (ret == 1)
 		return check_remedy(check, damage, 1, err, "whole when it was read again");
 	return put_away(check, damage, why, err);

@@ -47,7 +47,7 @@ static int pump(struct inflater *inflater, const struct save_file *file, struct 
 
 	while (!ret && (got = inflater_read(inflater, piece, PIECE, &how))) {
 		if (got < 0 && how.code != SNAPDRV_REFUSED)
-			return fail(err, how.code, how.errnum, "%s", how.message);
+			return fail_as(err, &how);
 		if (got < 0)
 			return damaged(file, how.message, err);
 		ret = put_checked(check, piece, (size_t)got, err);

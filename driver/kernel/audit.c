@@ -221,9 +221,9 @@ static int pass_missing(struct audit *audit, const char *path, struct snapdrv_er
 static int fail_passing(const struct change *change, int ret, const struct snapdrv_error *why,
 			struct snapdrv_error *err)
 {
-	return errno_is_passing(-ret) ? fail(err, why->code, why->errnum, "%s: %s",
-					     quote(change->path).text, why->message)
-				      : 0;
+	return errno_is_passing(-ret)
+		       ? fail_within(err, fail_as(err, why), "%s", quote(change->path).text)
+		       : 0;
 }
 
 static int compare_content(struct audit *audit, const struct change *change,

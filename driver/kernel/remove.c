@@ -103,7 +103,7 @@ static void remove_elsewhere(struct removal *removal, int dir_fd, const char *na
 
 	pthread_mutex_lock(&removal->lock);
 	if (ret && !removal->ret)
-		removal->ret = fail(removal->err, err.code, err.errnum, "%s", err.message);
+		removal->ret = fail_as(removal->err, &err);
 	pthread_mutex_unlock(&removal->lock);
 }
 

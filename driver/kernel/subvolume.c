@@ -174,8 +174,7 @@ int subvolume_remove(int dir_fd, const char *name, struct snapdrv_error *err)
 	if (!subvolume_thaw(fd) && !file_remove_tree(dir_fd, name, NULL))
 		return 0;
 	ret = remove_nested(fd, NULL);
-	return ret ? fail(err, why.code, why.errnum, "%s", why.message)
-		   : delete_one(dir_fd, name, err);
+	return ret ? fail_as(err, &why) : delete_one(dir_fd, name, err);
 }
 
 static int try_snapshot(int dir_fd, struct snapdrv_error *err)

@@ -86,8 +86,6 @@ int sniff_tar(int fd, struct snapdrv_error *err)
 
 	got = ret ? ret : inflater_read(inflater, header, sizeof(header), &why);
 	if (got < 0)
-		return why.code == SNAPDRV_REFUSED
-			       ? 0
-			       : fail(err, why.code, why.errnum, "%s", why.message);
+		return why.code == SNAPDRV_REFUSED ? 0 : fail_as(err, &why);
 	return sniff_header(header, (size_t)got);
 }

@@ -63,7 +63,7 @@ int curl_load(const struct curl_api **ret_api, struct snapdrv_error *err)
 {
 	pthread_once(&once, load);
 	if (!loaded)
-		return fail(err, failure.code, failure.errnum, "%s", failure.message);
+		return fail_as(err, &failure);
 	*ret_api = &api;
 	return 0;
 }
