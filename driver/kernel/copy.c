@@ -243,9 +243,7 @@ static int copy_entries(struct copy *copy, struct snapdrv_error *err)
 
 	if (!dir)
 		return fail_errno(err, "list a directory");
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = file_next(dir))) {
 		ret = copy_entry(copy, entry->d_name, err);
 		if (ret)
 			return fail_at(copy, entry->d_name, ret, err);

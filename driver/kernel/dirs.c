@@ -111,11 +111,9 @@ static int read_entries(DIR *dir, struct dir_list *list, struct snapdrv_error *e
 	struct dirent *entry;
 	size_t room = 0;
 
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+	while ((entry = file_next(dir))) {
 		char *name;
 
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
 		if (list->count == room) {
 			struct dir_entry *entries;
 

@@ -129,6 +129,17 @@ DIR *file_list(int dir_fd, const char *name)
 	return dir;
 }
 
+struct dirent *file_next(DIR *dir)
+{
+	struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(dir);
+	} while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
+	return entry;
+}
+
 int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -60,6 +60,12 @@ int file_make_dirs(const char *path, struct snapdrv_error *err);
  */
 DIR *file_list(int dir_fd, const char *name);
 
+/**
+ * file_next() - readdir(3) without "." and "..".
+ * Return: NULL at the end, with errno 0, or where the directory cannot be read.
+ */
+struct dirent *file_next(DIR *dir);
+
 /** file_open_dir() - open a directory by name below a descriptor; a symlink is not followed. */
 int file_open_dir(int dir_fd, const char *name, struct snapdrv_error *err);
 

@@ -49,13 +49,9 @@ struct filesystem_name probe_filesystem(int fd)
 static int has_d_type(int dir_fd, struct snapdrv_error *err)
 {
 	cleanup_dir DIR *dir = file_list(dir_fd, ".");
-	struct dirent *entry;
+	struct dirent *entry = dir ? file_next(dir) : NULL;
 
-	while (dir && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			return entry->d_type != DT_UNKNOWN;
-	}
-	return fail_errno(err, "list a directory");
+	return entry ? entry->d_type != DT_UNKNOWN : fail_errno(err, "list a directory");
 }
 
 static int try_features(int dir_fd, const char *fs, struct snapdrv_error *err)

@@ -134,9 +134,7 @@ static size_t empty_dir(struct removal *removal, struct dir *dir)
 	struct dirent *entry;
 	size_t n = 0;
 
-	while ((entry = readdir(dir->stream))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = file_next(dir->stream))) {
 		n++;
 		if (entry->d_type != DT_DIR) {
 			if (!unlinkat(dirfd(dir->stream), entry->d_name, 0))

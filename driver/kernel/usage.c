@@ -153,9 +153,7 @@ static int count_dir(struct count *count, int dir_fd, const char *name)
 
 	if (!dir)
 		return skip_gone(count, name, errno);
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = file_next(dir))) {
 		ret = count_entry(count, dirfd(dir), entry->d_name);
 		if (ret)
 			return ret;

@@ -180,7 +180,7 @@ static int drop_whiteouts(int fd, struct snapdrv_error *err)
 
 	if (!dir)
 		return fail_errno(err, "list a directory");
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+	while ((entry = file_next(dir))) {
 		if (entry->d_type != DT_CHR)
 			continue;
 		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))

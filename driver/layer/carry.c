@@ -194,9 +194,7 @@ static int prune(struct tree_writer *writer, struct node *dir, struct snapdrv_er
 	list = file_list(fd, ".");
 	if (!list)
 		return fail_errno(err, "list directory %s", quote(dir->name).text);
-	for (errno = 0; (entry = readdir(list)); errno = 0) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = file_next(list))) {
 		ret = prune_entry(writer, dir, entry->d_name, err);
 		if (ret)
 			return ret;

@@ -155,9 +155,7 @@ static int restore_drafts(struct graph *graph, int session_fd, const char *sessi
 
 	if (!dir)
 		return fail_errno(err, "list staging/%s", session);
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = file_next(dir))) {
 		ret = restore_draft(graph, session_fd, session, entry->d_name, err);
 		if (ret < 0)
 			return ret;
@@ -171,9 +169,7 @@ static void empty_session(struct graph *graph, int session_fd)
 	cleanup_dir DIR *dir = file_list(session_fd, ".");
 	struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while (dir && (entry = file_next(dir))) {
 		if (unlinkat(session_fd, entry->d_name, 0))
 			graph->backend.ops->drop(&graph->backend, session_fd, entry->d_name, NULL);
 	}
@@ -279,14 +275,12 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 		return 0;
 	if (!dir)
 		return fail_errno(err, "list a directory of the store");
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+	while ((entry = file_next(dir))) {
 		cleanup_free char *path = text_format(err, "%s%s", search->where, entry->d_name);
 		int ret;
 
 		if (!path)
 			return -ENOMEM;
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
 		ret = text_ends(entry->d_name, TREE_DAMAGED)
 			      ? graph_is_in_use(graph, err)
 			      : is_known(graph, search, path, entry->d_name, err);

@@ -24,15 +24,10 @@ int layers_open(const char *path, struct snapdrv_error *err)
 int layers_is_empty(int fd, struct snapdrv_error *err)
 {
 	cleanup_dir DIR *dir = file_list(fd, ".");
-	struct dirent *entry;
 
-	if (!dir)
-		return fail_errno(err, "list a directory");
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			return 0;
-	}
-	return errno ? fail_errno(err, "list a directory") : 1;
+	if (dir && file_next(dir))
+		return 0;
+	return dir && !errno ? 1 : fail_errno(err, "list a directory");
 }
 
 /* The length of what all paths have in common, up to a slash: short names matter, see mount_overlay(). */

@@ -152,7 +152,7 @@ int caches_sweep(struct store *store, int only_count, size_t *ret_count, uint64_
 	if (!dir)
 		return errno == ENOENT ? 0 : fail_errno(err, "list directory caches");
 	ret = store_session(store, err);
-	for (errno = 0; ret >= 0 && (entry = readdir(dir)); errno = 0) {
+	while (ret >= 0 && (entry = file_next(dir))) {
 		if (entry->d_name[0] != '.')
 			ret = sweep_one(store, dirfd(dir), entry->d_name, only_count, ret_count,
 					ret_bytes, err);

@@ -106,11 +106,9 @@ int partials_sweep(struct store *store, int only_count, uint64_t *ret_count, uin
 	*ret_count = *ret_bytes = 0;
 	if (!dir)
 		return errno == ENOENT ? 0 : fail_errno(err, "list " DIRECTORY);
-	for (errno = 0; ret >= 0 && (entry = readdir(dir)); errno = 0) {
+	while (ret >= 0 && (entry = file_next(dir))) {
 		uint64_t size;
 
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
 		ret = sweep_one(store, dirfd(dir), entry->d_name, only_count, &size, err);
 		*ret_count += ret == 1;
 		*ret_bytes += ret == 1 ? size : 0;

@@ -247,7 +247,7 @@ int store_take_dead_session(struct store *store, char ret_name[24], int *ret_fd,
 
 	if (!dir)
 		return fail_errno(err, "list staging");
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+	while ((entry = file_next(dir))) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(store->session) ||
 		    (store->session_fd >= 0 && !strcmp(entry->d_name, store->session)))
 			continue;

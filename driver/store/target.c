@@ -110,16 +110,13 @@ int target_file(const char *path, struct target *ret_target, struct snapdrv_erro
 static int is_empty(const char *path, struct snapdrv_error *err)
 {
 	cleanup_dir DIR *dir = opendir(path);
-	struct dirent *entry;
 
 	if (!dir)
 		return errno == ENOENT	  ? 1
 		       : errno == ENOTDIR ? fail(err, SNAPDRV_BUSY, EEXIST, "it exists")
 					  : fail_errno(err, "open it");
-	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			return fail(err, SNAPDRV_BUSY, ENOTEMPTY, "the directory is not empty");
-	}
+	if (file_next(dir))
+		return fail(err, SNAPDRV_BUSY, ENOTEMPTY, "the directory is not empty");
 	return errno ? fail_errno(err, "list it") : 1;
 }
 
