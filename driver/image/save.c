@@ -87,19 +87,22 @@ static int make_plan(struct graph *graph, const char *const *images, size_t n_im
 		     enum snapdrv_save_format format, struct save_plan *plan,
 		     struct snapdrv_error *err)
 {
-	int ret = 0;
+	int ret;
 
 	plan->images = calloc(n_images, sizeof(*plan->images));
 	if (!plan->images)
-		return fail_memory(err);
-	for (size_t i = 0; i < n_images && !ret; i++)
+		return fail_within(err, fail_memory(err), "save");
+	for (size_t i = 0; i < n_images; i++) {
 		ret = add_image(graph, plan, images[i], err);
-	if (!ret)
-		ret = format == SNAPDRV_DOCKER_ARCHIVE ? save_plan_docker(graph, plan, err)
-						       : save_plan_layout(plan, err);
-	if (!ret)
-		save_plan_sort(plan);
-	return ret;
+		if (ret)
+			return ret;
+	}
+	ret = format == SNAPDRV_DOCKER_ARCHIVE ? save_plan_docker(graph, plan, err)
+					       : save_plan_layout(plan, err);
+	if (ret)
+		return fail_within(err, ret, "save");
+	save_plan_sort(plan);
+	return 0;
 }
 
 static int put_data(void *context, const void *data, size_t size, struct snapdrv_error *err)
@@ -247,7 +250,7 @@ int image_save(struct graph *graph, const char *const *images, size_t n_images, 
 		ret = put_target(graph, &plan, path, options, err);
 	else
 		ret = put_archive(graph, &plan, fd, options, err);
-	if (ret)
-		return fail_within(err, ret, "save");
-	return list_saved(&plan, ret_saved, ret_count, err);
+	if (!ret)
+		ret = list_saved(&plan, ret_saved, ret_count, err);
+	return ret ? fail_within(err, ret, "save") : 0;
 }
