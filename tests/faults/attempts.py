@@ -113,6 +113,9 @@ class Try:
 
     def judge_error(self, stdout, stderr):
         text = stderr.decode(errors="replace")
+        if self.error == errno.ENOMEM:
+            # libgnutls, which libcurl brings along, says so when it is loaded.
+            text = re.sub(r"^Error in GnuTLS initialization: .*\n", "", text)
         if self.error == errno.ENOMEM and self.end == ["signal", "6"]:
             # libcrypto lacks memory to set itself up: base/digest.c ends the program then.
             self.result = "ended"

@@ -11,7 +11,8 @@
  *	locks	file locks
  *
  * Not there: close(2), after whose failure a descriptor is closed as well; what is written to stderr, which is
- * where the failure is told; unlocking, which does not fail.
+ * where the failure is told; unlocking, which does not fail; connect(2), which is not waited for where a socket does not
+ * block, as libcurl's.
  */
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -149,7 +150,6 @@ static const struct call calls[] = {
 	{SYS_dup3, "dup3", KIND_OPEN, 0},
 	{SYS_socket, "socket", KIND_OPEN | KIND_MEMORY, -1},
 	{SYS_socketpair, "socketpair", KIND_OPEN | KIND_MEMORY, -1},
-	{SYS_connect, "connect", KIND_WAIT, 0},
 	{SYS_poll, "poll", KIND_WAIT, -1},
 	{SYS_eventfd2, "eventfd2", KIND_OPEN | KIND_MEMORY, -1},
 	{SYS_epoll_create1, "epoll_create1", KIND_OPEN | KIND_MEMORY, -1},
