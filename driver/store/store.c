@@ -400,13 +400,14 @@ int store_commit(struct store *store, struct snapdrv_error *err)
 {
 	int ret = store->is_lazy ? 0 : sync_moves(store, err);
 
+	/* Directories, too, may have been made for it. */
 	if (ret) {
+		store_leave(store);
 		store_rollback(store);
 		return ret;
 	}
 	ret = db_commit(store->db, err);
 	if (ret) {
-		/* Directories, too, were made for it. */
 		store_leave(store);
 		db_rollback(store->db);
 		if (!db_forget_commit(store->db))
