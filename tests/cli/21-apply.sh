@@ -53,17 +53,18 @@ PY
 
 # apply_all LAYOUT [SYNC]: prepare, apply, commit each layer as containerd does; TOP is the last name.
 apply_all() {
-	local file type diff chain words=() number=0 told
+	local file type diff chain words=() number=0 told stack
+	stack=$(layers "$1")
 	TOP_NAME=-
 	while read -r file type diff chain; do
 		number=$((number + 1))
 		words+=(, prepare "extract-$number-$chain" "$TOP_NAME" "$REF=$chain" , apply "extract-$number-$chain" "$file" "$type"
 			, commit "$chain" "extract-$number-$chain" "$REF=$chain")
 		TOP_NAME=$chain
-	done < <(layers "$1")
+	done <<<"$stack"
 	told=$(runtime "${words[@]:1}") || fail_ "$(tail -n 1 <<<"$told")"
-	same "$(layers "$1" | cut -d ' ' -f 3)" "$(grep ^sha256: <<<"$told" | cut -d ' ' -f 1)"
-	same "$(layers "$1" | while read -r file _; do echo "sha256:$(sha256sum "$file" | cut -d ' ' -f 1) $(stat -c %s "$file")"; done)" \
+	same "$(cut -d ' ' -f 3 <<<"$stack")" "$(grep ^sha256: <<<"$told" | cut -d ' ' -f 1)"
+	same "$(while read -r file _; do echo "sha256:$(sha256sum "$file" | cut -d ' ' -f 1) $(stat -c %s "$file")"; done <<<"$stack")" \
 		"$(grep ^sha256: <<<"$told" | cut -d ' ' -f 3,4)"
 }
 # view_of NAME DIR: mount what it shows.
