@@ -52,14 +52,9 @@ int refuse(struct snapdrv_error *err, const char *format, ...)
 	return -EBADMSG;
 }
 
-int fail_errno(struct snapdrv_error *err, const char *format, ...)
+static int fill_strerror(struct snapdrv_error *err, int errnum, const char *format, va_list args)
 {
-	int errnum = errno;
-	va_list args;
-
-	va_start(args, format);
 	fill(err, SNAPDRV_FAILED, errnum, format, args);
-	va_end(args);
 	if (err) {
 		size_t used = strlen(err->message);
 
@@ -67,6 +62,27 @@ int fail_errno(struct snapdrv_error *err, const char *format, ...)
 			 strerror(errnum));
 	}
 	return -errnum;
+}
+
+int fail_errno(struct snapdrv_error *err, const char *format, ...)
+{
+	int errnum = errno;
+	va_list args;
+
+	va_start(args, format);
+	fill_strerror(err, errnum, format, args);
+	va_end(args);
+	return -errnum;
+}
+
+int fail_ret(struct snapdrv_error *err, int ret, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill_strerror(err, -ret, format, args);
+	va_end(args);
+	return ret;
 }
 
 int fail_within(struct snapdrv_error *err, int ret, const char *format, ...)

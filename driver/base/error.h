@@ -27,6 +27,10 @@ int fail(struct snapdrv_error *err, int code, int errnum, const char *format, ..
 int fail_errno(struct snapdrv_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/** fail_ret() - fail_errno() for a callee that gave no error object. @ret: its negative errno value. Return: @ret. */
+int fail_ret(struct snapdrv_error *err, int ret, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /** errno_is_passing() - it says something of this process at this moment, and nothing of what was looked at. */
 int errno_is_passing(int errnum);
 

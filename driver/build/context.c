@@ -115,8 +115,9 @@ static int read_ignore(struct opening *opening, int opened, const char *name,
 
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return 0;
-	ret = fd < 0 ? fail(err, SNAPDRV_FAILED, -fd, "%s", strerror(-fd))
-		     : file_slurp(fd, RECIPE_SIZE_MAX, &text, &size, err);
+	if (fd < 0)
+		return fail_ret(err, fd, "%s", quote(name).text);
+	ret = file_slurp(fd, RECIPE_SIZE_MAX, &text, &size, err);
 	if (ret)
 		return fail_within(err, ret, "%s", quote(name).text);
 	ret = ignore_parse(name, text, size, &opening->context.ignore, err);

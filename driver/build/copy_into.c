@@ -281,10 +281,8 @@ static int find_kind(struct putting *putting, const struct sources *sources,
 	if (putting->is_dir)
 		return 0;
 	fd = resolve_open(putting->root_fd, copy->target, O_PATH | O_DIRECTORY);
-	if (fd < 0 && !resolve_is_absent(fd)) {
-		errno = -fd;
-		return fail_errno(err, "target %s", quote(copy->target).text);
-	}
+	if (fd < 0 && !resolve_is_absent(fd))
+		return fail_ret(err, fd, "target %s", quote(copy->target).text);
 	putting->is_dir = fd >= 0;
 	for (size_t i = 0; i < sources->count; i++)
 		has_files |= !S_ISDIR(sources->items[i].st.st_mode);

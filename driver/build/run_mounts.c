@@ -186,10 +186,9 @@ int run_mounts_add(struct work *work, json_t *array, struct stubs *stubs, const 
 
 static int fail_to_open(const char *source, int ret, struct snapdrv_error *err)
 {
-	errno = -ret;
 	if (resolve_is_absent(ret))
 		return refuse(err, "--mount: source %s: there is no such file", quote(source).text);
-	return fail_errno(err, "--mount: source %s", quote(source).text);
+	return fail_ret(err, ret, "--mount: source %s", quote(source).text);
 }
 
 /* The path of something in a mounted tree, found as one who is chrooted there finds it. */

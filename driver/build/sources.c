@@ -288,8 +288,8 @@ int sources_open(const struct copy *copy, const struct source *source, int flags
 	int fd = resolve_open_beneath(copy->from->fd, source->path, flags | O_NOFOLLOW);
 
 	if (fd < 0)
-		return fail(err, SNAPDRV_FAILED, -fd, "source %s: it was changed meanwhile: %s",
-			    quote(source->path).text, strerror(-fd));
+		return fail_ret(err, fd, "source %s: it was changed meanwhile",
+				quote(source->path).text);
 	return fd;
 }
 

@@ -32,10 +32,9 @@ static int make_one(int above_fd, const char *name, uint32_t uid, uint32_t gid,
 /* @ret: what resolve_open() said. */
 static int fail_to_reach(const char *path, int ret, struct snapdrv_error *err)
 {
-	errno = -ret;
 	if (resolve_is_absent(ret))
 		return refuse(err, "%s is no directory", quote(path).text);
-	return fail_errno(err, "directory %s", quote(path).text);
+	return fail_ret(err, ret, "directory %s", quote(path).text);
 }
 
 /* Each part of the path as one who is chrooted to the tree would find it. */

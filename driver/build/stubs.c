@@ -71,11 +71,10 @@ static int make_one(struct stubs *stubs, int *above_fd, const char *name, int is
 /* What the image itself has there is refused. */
 static int fail_to_reach(const char *path, int ret, struct snapdrv_error *err)
 {
-	errno = -ret;
 	if (resolve_is_absent(ret))
 		return refuse(err, "mount point %s cannot be reached (errno %d)", quote(path).text,
 			      -ret);
-	return fail_errno(err, "mount point %s", quote(path).text);
+	return fail_ret(err, ret, "mount point %s", quote(path).text);
 }
 
 /* @so_far: a path whose last part begins at @name, which is written to and put right again. */

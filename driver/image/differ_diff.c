@@ -51,7 +51,7 @@ static int give(void *context, const void *data, size_t size, struct snapdrv_err
 	hasher_update(difference->hasher, data, size);
 	difference->size += size;
 	ret = difference->output->write(difference->output->arg, data, size);
-	return ret < 0 ? fail(err, SNAPDRV_FAILED, -ret, "write the layer: %s", strerror(-ret)) : 0;
+	return ret < 0 ? fail_ret(err, ret, "write the layer") : 0;
 }
 
 static int write_layer(struct difference *difference, struct snapdrv_applied *ret_applied,

@@ -337,10 +337,7 @@ static int open_above(struct copy *copy, const struct level *level, struct snapd
 	if (!whole)
 		return -ENOMEM;
 	fd = resolve_open(copy->rules->root_fd, whole, O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
-		return fail(err, SNAPDRV_FAILED, -fd, "open directory %s: %s", quote(whole).text,
-			    strerror(-fd));
-	return fd;
+	return fd < 0 ? fail_ret(err, fd, "open directory %s", quote(whole).text) : fd;
 }
 
 static int go_up(struct copy *copy, struct snapdrv_error *err)

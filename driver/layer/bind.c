@@ -128,8 +128,7 @@ static int is_dir_below(const struct node *node, int lower_fd, struct snapdrv_er
 	fd = resolve_open_beneath(lower_fd, path, O_PATH | O_DIRECTORY);
 	if (fd >= 0 || resolve_is_absent(fd))
 		return fd >= 0;
-	errno = -fd;
-	return fail_errno(err, "open directory %s below", quote(path).text);
+	return fail_ret(err, fd, "open directory %s below", quote(path).text);
 }
 
 /* A directory that only the lower layers describe: it is to look as it does there. */

@@ -161,11 +161,7 @@ static int open_node(struct node_table *table, struct node *node, struct snapdrv
 	if (!path)
 		return -ENOMEM;
 	fd = resolve_open_beneath(table->root_fd, path, flags);
-	if (fd < 0) {
-		errno = -fd;
-		return fail_errno(err, "open directory %s", quote(path).text);
-	}
-	return fd;
+	return fd < 0 ? fail_ret(err, fd, "open directory %s", quote(path).text) : fd;
 }
 
 int node_fd(struct node_table *table, struct node *node, struct snapdrv_error *err)

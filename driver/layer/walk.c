@@ -154,8 +154,8 @@ static int stat_below(int fd, const char *name, struct stat *ret_st)
 /* What cannot be looked at for another reason may be there: without it the tree would be a wrong one. */
 static int fail_unless_absent(int ret, const char *name, struct snapdrv_error *err)
 {
-	errno = -ret;
-	return resolve_is_absent(ret) ? 0 : fail_errno(err, "look for %s below", quote(name).text);
+	return resolve_is_absent(ret) ? 0
+				      : fail_ret(err, ret, "look for %s below", quote(name).text);
 }
 
 /*
