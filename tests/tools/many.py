@@ -26,7 +26,8 @@ import subprocess
 import sys
 import time
 
-from manyimages import from_json, full, make_images, read_images  # which knows where the others are
+import vmtests  # noqa: F401
+from manyimages import from_json, full, make_images, read_images
 from manyworker import DECK, Worker
 import check
 import workload

@@ -3,12 +3,10 @@
 import json
 import os
 import random
-import sys
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.join(TOP, "vm-tests"), os.path.join(TOP, "tests/tools")]
-import mklayout  # noqa: E402
-import workload  # noqa: E402
+import vmtests  # noqa: F401
+import mklayout
+import workload
 
 
 def full(name):
