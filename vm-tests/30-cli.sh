@@ -10,14 +10,7 @@
 PORTION=${VM_PORTION:-6} PROCESSORS=${VM_PROCESSORS:-2}
 
 # There is no network in a guest.
-cached() {
-	local kind
-	for kind in rootfs umoci umoci-tree skopeo-oci skopeo-docker skopeo-zstd buildah-oci buildah-docker debian debian-gcc; do
-		real "$kind"
-	done
-	"$TOOLS/newcontainerd"
-}
-case_ "what the tests get from elsewhere is in the cache" cached
+case_ "what the tests get from elsewhere is in the cache" "$TOOLS/fillcache"
 
 # in_guest MKFS FILE...: run them there on an empty filesystem.
 in_guest() {
