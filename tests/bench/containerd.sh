@@ -67,14 +67,14 @@ latency() {
 		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -lgrpc -lgpr -lm -pthread
 	daemon_start
 	sleep 2
-	target "an idle daemon, MB resident" "$(awk '/VmRSS/ { printf "%.1f", $2 / 1000 }' "/proc/$(cat d.pid)/status")" 25 MB
+	target "an idle daemon, MB resident" "$(awk '/VmRSS/ { printf "%.1f", $2 / 1000 }' "/proc/$(<d.pid)/status")" 25 MB
 	./bench "$CASE/d.sock" "$ROUNDS" 0 1000 10000 >times
 	while read -r count middle _; do
 		target "Prepare + Mounts + Remove, $count snapshots, ms" "$middle" 1 ms
 	done <times
 	target "the same, 10,000 against none" "$(awk 'NR == 1 { a = $2 } END { printf "%.2f", $2 / a }' times)" 1.2 ""
 	sleep 2
-	target "that daemon, idle again, MB resident" "$(awk '/VmRSS/ { printf "%.1f", $2 / 1000 }' "/proc/$(cat d.pid)/status")" 25 MB
+	target "that daemon, idle again, MB resident" "$(awk '/VmRSS/ { printf "%.1f", $2 / 1000 }' "/proc/$(<d.pid)/status")" 25 MB
 }
 
 the_end() {

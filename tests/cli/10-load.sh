@@ -89,14 +89,14 @@ several() {
 	for source in dir oci.tar new.tar old.tar; do
 		ROOT=$CASE/store.$source
 		expect_exit 0 snap load $source
-		same "$(cat want)" "$(sort "$CASE/.stdout")"
+		same "$(<want)" "$(sort "$CASE/.stdout")"
 		expect_exit 0 snap --json images
 		holds 'len(d["images"]) == 2'
 		holds 'sorted(len(i["references"]) for i in d["images"]) == [1, 2]'
 		expect_exit 0 snap create a:2
-		same a "$(cat "$OUT/etc/word")"
+		same a "$(<"$OUT/etc/word")"
 		expect_exit 0 snap create example.org:5000/team/b:x
-		same b "$(cat "$OUT/etc/word")"
+		same b "$(<"$OUT/etc/word")"
 	done
 }
 case_ "an archive of two images with three names gives them all" several
@@ -181,11 +181,11 @@ platforms() {
 		expect_exit 0 snap load $source
 		[ "$(wc -l <"$CASE/.stdout")" = 1 ] || fail_ "not one image: $OUT"
 		expect_exit 0 snap create multi:1
-		same $host "$(cat "$OUT/etc/word")"
+		same $host "$(<"$OUT/etc/word")"
 		for other in linux/arm64 linux/arm/v7 linux/s390x; do
 			expect_exit 0 snap load --platform $other --ref "on:${other//\//-}" $source
 			expect_exit 0 snap create --name "c-${other//\//-}" "on:${other//\//-}"
-			[[ $(cat "$OUT/etc/word") == ${other//\//-}* ]] || fail_ "not $other"
+			[[ $(<"$OUT/etc/word") == ${other//\//-}* ]] || fail_ "not $other"
 		done
 		WORDS=(mips)
 		refused 3 snap load --platform=linux/mips64le --ref none $source
@@ -221,7 +221,7 @@ schema2() {
 	for how in gzip none zstd; do
 		expect_exit 0 snap load docker-$how
 		expect_exit 0 snap create docker:$how
-		same $how "$(cat "$OUT/etc/word")"
+		same $how "$(<"$OUT/etc/word")"
 		expect_exit 0 snap load - <docker-$how.tar
 	done
 }

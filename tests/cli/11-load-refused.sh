@@ -254,6 +254,7 @@ limits() {
 		Layout(Image([[directory("d")] + [file(f"d/{n}", "x" * 1000) for n in range(100)]],
 		             names="limit:1")).write_dir("limit")
 		# Two gigabytes of zeros in some kilobytes.
+		import subprocess
 		bomb = header("zeros", size=2 << 30)
 		process = subprocess.Popen("(cat; head -c 2147483648 /dev/zero) | zstd -q -c", shell=True,
 		                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -294,7 +295,7 @@ json_error() {
 	expect_exit 5 snap --json load "$first"
 	cat "$CASE/.stdout" "$CASE/.stderr" | pick '[d["error"]["code"], d["error"]["message"]]' >answer ||
 		fail_ "no error object: $OUT$ERR"
-	grep -q 'bad:1' answer || fail_ "the message does not name the image: $(cat answer)"
+	grep -q 'bad:1' answer || fail_ "the message does not name the image: $(<answer)"
 }
 case_ "with --json an error is an object" json_error
 

@@ -260,7 +260,7 @@ bombs() {
 	for name; do
 		WORDS=("$name:1")
 		SNAP_TIMEOUT=120 refused 5 peak "$SNAPDRV" --root "$ROOT" load "${OPTIONS[@]}" "$name"
-		[[ $SNAPDRV == */asan/* ]] || [ "$(cat peak)" -le 65536 ] || fail_ "$name took $(cat peak) kB"
+		[[ $SNAPDRV == */asan/* ]] || [ "$(<peak)" -le 65536 ] || fail_ "$name took $(<peak) kB"
 	done
 }
 
@@ -420,7 +420,7 @@ swapped() {
 	done
 	touch done
 	wait $!
-	swaps=$(cat swaps)
+	swaps=$(<swaps)
 	[ "$swaps" -ge 5 ] || fail_ "swapped only $swaps times"
 	same "$before" "$(treedump host)"
 }

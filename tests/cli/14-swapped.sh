@@ -137,16 +137,16 @@ swapped() {
 		fi
 		attempt snap df
 		attempt snap --json inspect c
-		kill -0 $pid 2>/dev/null || fail_ "$(cat swapper.log)"
-		kill -0 $watch 2>/dev/null || fail_ "$(cat watcher.log)"
+		kill -0 $pid 2>/dev/null || fail_ "$(<swapper.log)"
+		kill -0 $watch 2>/dev/null || fail_ "$(<watcher.log)"
 		same "$before" "$(treedump host)"
 	done
 	touch done
-	wait $pid || fail_ "$(cat swapper.log)"
-	wait $watch || fail_ "$(cat watcher.log)"
-	[ "$(cat swaps)" -ge 1000 ] || fail_ "swapped only $(cat swaps) times"
+	wait $pid || fail_ "$(<swapper.log)"
+	wait $watch || fail_ "$(<watcher.log)"
+	[ "$(<swaps)" -ge 1000 ] || fail_ "swapped only $(<swaps) times"
 	[ $good -ge 3 ] || fail_ "only $good of $((2 * round)) came through"
-	figure "$(cat swaps) swaps; $good of $((2 * round)) exports and commits came through"
+	figure "$(<swaps) swaps; $good of $((2 * round)) exports and commits came through"
 	expect_exit 0 snap export c -o last.tar
 	expect_exit 0 snap commit c last:1
 	expect_exit 0 snap rm c

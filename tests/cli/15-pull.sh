@@ -99,7 +99,7 @@ platforms() {
 	for platform in linux/arm64 linux/s390x linux/amd64; do
 		expect_exit 0 pull --platform $platform "$PLAIN/multi:1"
 		expect_exit 0 snap create "$PLAIN/multi:1"
-		same "${platform/\//-}" "$(cat "$OUT/etc/word")"
+		same "${platform/\//-}" "$(<"$OUT/etc/word")"
 	done
 	WORDS=('no image for platform')
 	refused 3 pull --platform linux/mips64le "$PLAIN/multi:1"
@@ -251,7 +251,7 @@ helpers() {
 	chmod +x bin/docker-credential-test
 	printf '{"credHelpers": {"%s": "test"}}' "$SAFE" >home/.docker/config.json
 	expect_exit 0 safe
-	same "get $SAFE" "$(cat home/asked)"
+	same "get $SAFE" "$(<home/asked)"
 	echo '{"credsStore": "test"}' >home/.docker/config.json
 	expect_exit 0 safe
 	expect_exit 0 pull "$PLAIN/team/small:1"
@@ -425,7 +425,7 @@ streaming() {
 		[ -n "$(find "$ROOT/staging" -path '*/usr/first' -size -500001c -size +499999c)" ]
 	}
 	wait_for 60 first_is_there
-	[ ! -e out ] || [ ! -s out ] || fail_ "it came to an end: $(cat out)"
+	[ ! -e out ] || [ ! -s out ] || fail_ "it came to an end: $(<out)"
 	# What somebody is getting is no garbage.
 	expect_exit 0 snap gc --json
 	holds "d['gc']['freed'][2]['count'] == 0"

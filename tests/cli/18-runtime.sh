@@ -27,9 +27,9 @@ shows() {
 stack() {
 	layer a - one 'echo 1 >f; mkdir d; echo x >d/gone'
 	layer default/2/b one default/2/sha256:two 'rm d/gone; echo 2 >>f; ln -s /etc d/link'
-	shows default/2/sha256:two '[ "$(cat f)" = "1
+	shows default/2/sha256:two '[ "$(<f)" = "1
 2" ]; [ ! -e d/gone ]; [ "$(readlink d/link)" = /etc ]'
-	shows one '[ "$(cat f)" = 1 ]; [ -e d/gone ]; [ ! -e d/link ]'
+	shows one '[ "$(<f)" = 1 ]; [ -e d/gone ]; [ ! -e d/link ]'
 	same "default/2/sha256:two committed one
 one committed -" "$(runtime list)"
 	runtime remove default/2/sha256:two , remove one
@@ -128,7 +128,7 @@ offered() {
 	fails 4 $EEXIST prepare extract-1 - $REF="${CHAIN[0]}"
 	same "${CHAIN[0]} committed - $REF=${CHAIN[0]}" "$(runtime list)"
 	fails 4 $EEXIST prepare extract-2 "${CHAIN[0]}" $REF="${CHAIN[1]}"
-	shows "${CHAIN[1]}" '[ "$(cat a)" = a ]; [ "$(cat b)" = b ]; [ ! -e d/x ]'
+	shows "${CHAIN[1]}" '[ "$(<a)" = a ]; [ "$(<b)" = b ]; [ ! -e d/x ]'
 	# Asked again it is there already; over something else it is another one.
 	fails 4 $EEXIST prepare extract-3 - $REF="${CHAIN[0]}"
 	runtime prepare other - $REF="${CHAIN[1]}" >/dev/null
@@ -137,12 +137,12 @@ offered() {
 	# Neither side takes what the other holds.
 	expect_exit 0 snap rmi shared:1
 	expect_exit 0 snap gc
-	shows "${CHAIN[1]}" '[ "$(cat b)" = b ]'
+	shows "${CHAIN[1]}" '[ "$(<b)" = b ]'
 	expect_exit 0 snap load "$IMAGE"
 	runtime remove "${CHAIN[1]}" , remove "${CHAIN[0]}"
 	expect_exit 0 snap gc
 	expect_exit 0 snap create shared:1 --name c
-	same b "$(cat "$OUT/b")"
+	same b "$(<"$OUT/b")"
 	expect_exit 0 snap rm c
 	expect_exit 0 snap rmi shared:1
 	same "" "$(ls -A "$ROOT/layers" "$ROOT/active" | grep -v : || :)"
@@ -153,7 +153,7 @@ gc_both() {
 	layer a - one 'echo 1 >f'
 	runtime prepare k one >/dev/null
 	expect_exit 0 snap gc
-	shows one '[ "$(cat f)" = 1 ]'
+	shows one '[ "$(<f)" = 1 ]'
 	same 2 "$(runtime list | wc -l)"
 	same "" "$(runtime cleanup)"
 	runtime mounts k >/dev/null
@@ -179,7 +179,7 @@ rebase() {
 	fails 3 $ENOENT rebase two b nothing
 	runtime rebase two b one
 	same "two committed one" "$(runtime stat two)"
-	shows two '[ "$(cat f)" = 2 ]; [ "$(cat g)" = 1 ]'
+	shows two '[ "$(<f)" = 2 ]; [ "$(<g)" = 1 ]'
 	runtime prepare c one >/dev/null
 	fails 4 $EBUSY rebase three c two
 	fails 4 $EBUSY remove one
@@ -206,14 +206,14 @@ many_layers() {
 	timeout 200 "$RUNTIME" "$ROOT" "${names[@]:1}" >/dev/null
 	for i in 1 2 60 61 200 300 500; do
 		mount_as_told "$(runtime prepare "top $i" "l$i")" m
-		same 1 "$(cat m/f1)"
+		same 1 "$(<m/f1)"
 		echo new >m/f2
 		umount m
 	done
 	[ -d "$ROOT/l" ] || fail_ "there are no short names"
 	expect_exit 0 snap gc
 	mount_as_told "$(runtime mounts "top 500")" m
-	same new "$(cat m/f2)"
+	same new "$(<m/f2)"
 	umount m
 	runtime prepare over l500 , commit l501 over >/dev/null
 	fails 1 7 prepare top l501
@@ -229,7 +229,7 @@ case_ "1 to 500 layers are mounted by mount(2), whose options are a page" many_l
 # order WORD...: of the waits for the disk and the answers, as they come when these commands run.
 order() {
 	# The leak checker cannot work beside strace.
-	ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" timeout 60 strace -f -y -e trace=fdatasync,write -o trace "$RUNTIME" "$ROOT" "$@" >out || fail_ "$(cat out)"
+	ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" timeout 60 strace -f -y -e trace=fdatasync,write -o trace "$RUNTIME" "$ROOT" "$@" >out || fail_ "$(<out)"
 	sed -nE 's/.* fdatasync\(.*snapdrv\.db-wal>\).*/disk/p; s/.* write\(1<.*/answer/p' trace | tr '\n' ' '
 }
 later() {
@@ -259,7 +259,7 @@ killed() {
 		while read -r name kind _; do
 			case $kind in
 			active) runtime mounts "$name" >/dev/null || fail_ "$name" ;;
-			committed) shows "$name" '[ "$(cat f)" = 1 ]' ;;
+			committed) shows "$name" '[ "$(<f)" = 1 ]' ;;
 			esac
 		done <<<"$state"
 	done

@@ -71,7 +71,7 @@ errors() {
 		fails("INVALID_ARGUMENT", c.update, info={"name": "l"}, update_mask={"paths": ["kind"]})
 	END
 	# One line for each.
-	grep -q "^snapdrvd: Stat: NOT_FOUND: snapshot 'none': no such snapshot$" d.log || fail_ "$(cat d.log)"
+	grep -q "^snapdrvd: Stat: NOT_FOUND: snapshot 'none': no such snapshot$" d.log || fail_ "$(<d.log)"
 	same 20 "$(wc -l <d.log)"
 }
 case_ "errors are gRPC's statuses as containerd has them, and a line in the log" errors
@@ -160,7 +160,7 @@ remote() {
 	# The image still has what containerd has forgotten.
 	expect_exit 0 snap gc
 	expect_exit 0 snap create --name still image:1
-	same 2 "$(cat "$OUT/two")"
+	same 2 "$(<"$OUT/two")"
 	[ ! -e "$OUT/base/one" ] || fail_ "the whiteout is lost"
 }
 case_ "a layer that was loaded is there for containerd under its ChainID, and neither side removes the other's" remote
@@ -248,7 +248,7 @@ hostile() {
 		    stream(b"").cancel()
 		c.prepare(key="still here")
 	END
-	kill -0 "$(cat d.pid)"
+	kill -0 "$(<d.pid)"
 	same "still here" "$(client <<<'print(c.names()[0])')"
 }
 case_ "malformed, unknown, huge, cut off: an error for that call, and the daemon lives" hostile
@@ -281,7 +281,7 @@ sockets() {
 	[[ $ERR == "snapdrvd: socket $CASE/d.sock: another process answers there" ]] || fail_ "$ERR"
 	client <<<'c.prepare(key="a"); c.prepare(key="b"); c.commit(name="c", key="b"); fails("NOT_FOUND", c.stat, key="x")'
 	curl -s --unix-socket m.sock http://localhost/metrics >metrics
-	grep -qx 'snapdrvd_calls_total{service="Snapshots",method="Prepare",code="OK"} 2' metrics || fail_ "$(cat metrics)"
+	grep -qx 'snapdrvd_calls_total{service="Snapshots",method="Prepare",code="OK"} 2' metrics || fail_ "$(<metrics)"
 	grep -qx 'snapdrvd_calls_total{service="Snapshots",method="Stat",code="NOT_FOUND"} 1' metrics
 	grep -qx 'snapdrvd_call_seconds_bucket{service="Snapshots",method="Prepare",code="OK",le="+Inf"} 2' metrics
 	grep -qx 'snapdrvd_snapshots{kind="active"} 1' metrics
@@ -326,10 +326,10 @@ activation() {
 	/usr/bin/python3 activate.py "$CASE/d.sock" "snapdrv-test-$$" "$SNAPDRVD" --root "$ROOT" >told 2>d.log &
 	wait_for 10 grep -q READY=1 told
 	client <<<'c.prepare(key="a")'
-	kill "$(cat d.pid)"
+	kill "$(<d.pid)"
 	wait $!
 	rm d.pid
-	same "READY=1 STOPPING=1 status 0" "$(echo $(cat told))"
+	same "READY=1 STOPPING=1 status 0" "$(echo $(<told))"
 	[ -S d.sock ] || fail_ "it removed the service manager's socket"
 }
 case_ "socket activation and readiness as systemd has them" activation
@@ -361,7 +361,7 @@ ending() {
 		open("done", "w").write("\n".join(sorted(done)) + "\n")
 	END
 	wait $!
-	wait "$(cat d.pid)" || fail_ "status $?"
+	wait "$(<d.pid)" || fail_ "status $?"
 	rm d.pid
 	daemon_start
 	client <<<'print("\n".join(sorted(c.names())))' >there

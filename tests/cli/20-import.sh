@@ -67,7 +67,7 @@ def find(value):
 
 print(json.dumps(find(json.load(sys.stdin))))' <"$CASE/.stdout" >"$CASE/.config"
 	cp "$CASE/.config" "$CASE/.stdout"
-	OUT=$(cat "$CASE/.stdout")
+	OUT=$(<"$CASE/.stdout")
 }
 
 changes() {

@@ -7,9 +7,9 @@ REF=containerd.io/snapshot.ref
 
 # ---- what is applied: made once for all -----------------------------------------------------------
 
-# layers LAYOUT: a line for each layer of its first image: the file, its media type, DiffID, ChainID.
+# layers LAYOUT: a line for each layer of its first image: the file, its media type, DiffID, ChainID, digest, size.
 layers() {
-	"$PYTHON" - "$1" <<'PY'
+	"$PYTHON" -IS - "$1" <<'PY'
 import hashlib, json, sys
 top = sys.argv[1]
 def blob(digest):
@@ -20,7 +20,7 @@ manifest = load(json.load(open(f"{top}/index.json"))["manifests"][0]["digest"])
 chain = None
 for layer, diff in zip(manifest["layers"], load(manifest["config"]["digest"])["rootfs"]["diff_ids"]):
     chain = diff if chain is None else "sha256:" + hashlib.sha256(f"{chain} {diff}".encode()).hexdigest()
-    print(blob(layer["digest"]), layer["mediaType"], diff, chain)
+    print(blob(layer["digest"]), layer["mediaType"], diff, chain, layer["digest"], layer["size"])
 PY
 }
 # corpus ROOM: the layouts of tests/corpus/ROOM in $WORK/ROOM/NAME/layout.
@@ -51,12 +51,12 @@ Layout(Image([
 ], names="stack:1")).write_dir(sys.argv[1])
 PY
 
-# apply_all LAYOUT [SYNC]: prepare, apply, commit each layer as containerd does; TOP is the last name.
+# apply_all LAYOUT: prepare, apply, commit each layer as containerd does; TOP is the last name.
 apply_all() {
 	local file type diff chain words=() number=0 told stack
 	stack=$(layers "$1")
 	TOP_NAME=-
-	while read -r file type diff chain; do
+	while read -r file type diff chain _; do
 		number=$((number + 1))
 		words+=(, prepare "extract-$number-$chain" "$TOP_NAME" "$REF=$chain" , apply "extract-$number-$chain" "$file" "$type"
 			, commit "$chain" "extract-$number-$chain" "$REF=$chain")
@@ -64,8 +64,7 @@ apply_all() {
 	done <<<"$stack"
 	told=$(runtime "${words[@]:1}") || fail_ "$(tail -n 1 <<<"$told")"
 	same "$(cut -d ' ' -f 3 <<<"$stack")" "$(grep ^sha256: <<<"$told" | cut -d ' ' -f 1)"
-	same "$(while read -r file _; do echo "sha256:$(sha256sum "$file" | cut -d ' ' -f 1) $(stat -c %s "$file")"; done <<<"$stack")" \
-		"$(grep ^sha256: <<<"$told" | cut -d ' ' -f 3,4)"
+	same "$(cut -d ' ' -f 5,6 <<<"$stack")" "$(grep ^sha256: <<<"$told" | cut -d ' ' -f 3,4)"
 }
 # view_of NAME DIR: mount what it shows.
 view_of() {
@@ -90,11 +89,7 @@ forget_names() {
 	while left=$(runtime list) && [ -n "$left" ]; do
 		words=()
 		while read -r name; do words+=(, remove "$name"); done < <(
-			"$PYTHON" -c '
-import sys
-rows = [line.split(" ") for line in sys.stdin.read().splitlines()]
-parents = {row[2] for row in rows}
-print("\n".join(row[0] for row in rows if row[0] not in parents))' <<<"$left")
+			awk -F '[ ]' '{ names[$1]; parents[$3] } END { for (name in names) if (!(name in parents)) print name }' <<<"$left")
 		runtime "${words[@]:1}" || fail_ "remove"
 	done
 }
@@ -119,7 +114,7 @@ applied() {
 all_applied() {
 	local dir
 	for dir; do
-		ROOT=$CASE/store-$(basename "$dir")
+		ROOT=$CASE/store-${dir##*/}
 		echo "$dir"
 		applied "$dir/layout"
 	done
@@ -154,7 +149,7 @@ loaded_before() {
 	before=$(trees)
 	# Without its label nobody is offered what is there: it is applied, and dropped at the commit.
 	TOP_NAME=-
-	while read -r file type diff chain; do
+	while read -r file type diff chain _; do
 		runtime prepare k "$TOP_NAME" , apply k "$file" , commit "my-$chain" k >/dev/null
 		TOP_NAME="my-$chain"
 	done < <(layers "$STACK")
@@ -162,7 +157,7 @@ loaded_before() {
 	same "$before" "$(trees)"
 	expect_exit 0 snap gc
 	view_of "$TOP_NAME" v
-	same fresh "$(cat v/d/fresh)"
+	same fresh "$(<v/d/fresh)"
 	umount v
 }
 case_ "what a load brought before is not kept twice" loaded_before
@@ -184,7 +179,7 @@ written_after() {
 		runtime commit n k
 	fi
 	view_of n v
-	same x "$(cat v/d/x)"
+	same x "$(<v/d/x)"
 	umount v
 }
 case_ "a layer over another one in the same snapshot is not taken for the one alone" written_after
@@ -200,7 +195,7 @@ rebased() {
 		return
 	fi
 	# All of them on nothing, as containerd unpacks side by side; then each gets its parent.
-	while read -r file type diff chain; do
+	while read -r file type diff chain _; do
 		case $chain in
 		"$(sed -n 3p list | cut -d ' ' -f 4)")
 			runtime prepare "k-$chain" - "$REF=$chain" >/dev/null
@@ -213,7 +208,7 @@ rebased() {
 			;;
 		esac
 	done <list
-	while read -r file type diff chain; do
+	while read -r file type diff chain _; do
 		if [ "$chain" = "$(sed -n 3p list | cut -d ' ' -f 4)" ]; then
 			runtime prepare "k-$chain" "$parent" , apply "k-$chain" "$file" , commit "$chain" "k-$chain" >/dev/null
 		elif [ $parent = - ]; then
@@ -262,7 +257,7 @@ PY
 	same_tree "$WANT" v
 	umount v
 	[ "$BACKEND" = overlay ] || return 0
-	read -r file type diff chain < <(layers linked | tail -n 1)
+	read -r file type diff chain _ < <(layers linked | tail -n 1)
 	runtime prepare k - "$REF=$chain" , apply k "$file" >/dev/null
 	fails 1 $EOPNOTSUPP rebase n k "$(layers linked | sed -n 1p | cut -d ' ' -f 4)"
 }
@@ -317,8 +312,8 @@ diffed() {
 	gzip -dc gzip.1 | cmp - plain.1
 	zstd -dcq zstd.1 | cmp - plain.1
 	tar tf plain.1 | sort >names
-	grep -qx '.wh.linked' names || fail_ "$(cat names)"
-	! grep -q '^o$\|nowhere' names || fail_ "$(cat names)"
+	grep -qx '.wh.linked' names || fail_ "$(<names)"
+	! grep -q '^o$\|nowhere' names || fail_ "$(<names)"
 	mount_as_told "$(runtime mounts k)" m
 	runtime prepare elsewhere "$TOP_NAME" , apply elsewhere gzip.1 , commit copy elsewhere >/dev/null
 	view_of copy v
@@ -386,9 +381,9 @@ refused_corpus() {
 	local dir file type chain told status parent words
 	for dir in "$WORK"/refused/*; do
 		echo "$dir"
-		ROOT=$CASE/store-$(basename "$dir")
+		ROOT=$CASE/store-${dir##*/}
 		parent=- status=0 words=()
-		while read -r file type _ chain; do
+		while read -r file type _ chain _; do
 			words+=(, prepare "k$chain" "$parent" , apply "k$chain" "$file" "$type" , commit "n-$chain" "k$chain")
 			parent=n-$chain
 		done < <(layers "$dir/layout")
@@ -484,8 +479,8 @@ int main(int argc, char **argv)
 C
 	compile_helper mount.c ./mount
 	./mount "$ROOT" "$file" "lowerdir=$PWD/lo\\:w\\,er/1:$PWD/lo\\:w\\,er/2" "upperdir=$PWD/up" "workdir=$PWD/work"
-	same y "$(cat up/linked)"
-	same so "$(cat up/usr/lib/so)"
+	same y "$(<up/linked)"
+	same so "$(<up/usr/lib/so)"
 	same "" "$(ls -A work)"
 	same 711 "$(stat -c %a up)"
 	# A directory that is bound holds what is below.

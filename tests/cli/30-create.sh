@@ -20,7 +20,7 @@ create_named() {
 	echo new >"$OUT/etc/new"
 	rm "$OUT/etc/word"
 	expect_exit 0 snap create --name=two small:1
-	same hello "$(cat "$OUT/etc/word")"
+	same hello "$(<"$OUT/etc/word")"
 	[ ! -e "$OUT/etc/new" ] || fail_ "one container sees what another wrote"
 }
 case_ "create --name gives ROOT/containers/NAME/rootfs, mounted and writable" create_named
@@ -74,9 +74,9 @@ case_ "no write through a container changes a layer" layers_unchanged
 read_only() {
 	loaded
 	expect_exit 0 snap create --read-only --name ro small:1
-	same hello "$(cat "$OUT/etc/word")"
+	same hello "$(<"$OUT/etc/word")"
 	if touch "$OUT/new" 2>err; then fail_ "a file was made"; fi
-	grep -q 'Read-only file system' err || fail_ "$(cat err)"
+	grep -q 'Read-only file system' err || fail_ "$(<err)"
 	expect_exit 0 snap umount ro
 	expect_exit 0 snap mount ro
 	if touch "$OUT/new" 2>err; then fail_ "a file was made after mount"; fi
@@ -91,7 +91,7 @@ no_mount() {
 	if mounted "$OUT"; then fail_ "it is mounted"; fi
 	expect_exit 0 snap mount later
 	same "$ROOT/containers/later/rootfs" "$OUT"
-	same hello "$(cat "$OUT/etc/word")"
+	same hello "$(<"$OUT/etc/word")"
 }
 case_ "create --no-mount leaves the mounting to mount" no_mount
 
@@ -108,7 +108,7 @@ mount_umount() {
 	same "" "$(ls -A "$path")"
 	expect_exit 0 snap umount one
 	expect_exit 0 snap mount one
-	same kept "$(cat "$path/kept")"
+	same kept "$(<"$path/kept")"
 }
 case_ "umount and mount keep what was written; each twice is no error" mount_umount
 
@@ -122,7 +122,7 @@ after_reboot() {
 	expect_exit 0 snap --json ls
 	holds '[c["name"] for c in d["containers"]] == ["one"] and d["containers"][0]["mounted"] is False'
 	expect_exit 0 snap mount one
-	same kept "$(cat "$OUT/kept")"
+	same kept "$(<"$OUT/kept")"
 	[ ! -e "$OUT/etc/word" ] || fail_ "a deleted file came back"
 }
 case_ "after an unmount behind its back, as by a reboot, mount brings a container back" after_reboot
@@ -164,7 +164,7 @@ remove() {
 	same "" "$(mounts_under "$ROOT")"
 	same "" "$(ls -A "$ROOT/containers")"
 	expect_exit 0 snap create --name one small:1
-	same hello "$(cat "$OUT/etc/word")"
+	same hello "$(<"$OUT/etc/word")"
 }
 case_ "rm unmounts and removes, several and --all; the name is free again" remove
 
@@ -185,7 +185,7 @@ in_use() {
 		expect_exit 4 snap $command busy
 		one_line_error busy "$holder"
 		mounted "$path" || fail_ "$command has unmounted it"
-		same hello "$(cat "$path/etc/word")"
+		same hello "$(<"$path/etc/word")"
 	done
 	expect_exit 0 snap ls --json
 	holds 'd["containers"][0]["mounted"] is True'
@@ -278,7 +278,7 @@ killed_create() {
 	diff rows folders || fail_ "rows and directories differ"
 	while read -r name; do
 		expect_exit 0 snap mount "$name"
-		same hello "$(cat "$OUT/etc/word")"
+		same hello "$(<"$OUT/etc/word")"
 	done <rows
 	expect_exit 0 snap rm --all
 	same "" "$(ls -A "$ROOT/containers")"

@@ -17,11 +17,11 @@ works() {
 	grep -q '^Driver: btrfs' <<<"$OUT" || fail_ "$OUT"
 	rootfs=$("$SNAPDRV" --root "$ROOT" create --name c small:1)
 	[[ $rootfs == "$STAGE"/*/containers/c/rootfs ]] || fail_ "$rootfs"
-	same hello "$(cat "$rootfs/etc/word")"
+	same hello "$(<"$rootfs/etc/word")"
 	echo written >"$rootfs/new"
 	expect_exit 0 "$SNAPDRV" --root "$ROOT" umount c
 	[ "$("$SNAPDRV" --root "$ROOT" mount c)" = "$rootfs" ]
-	same written "$(cat "$rootfs/new")"
+	same written "$(<"$rootfs/new")"
 	# What a container engine inside would make: nested subvolumes and read-only snapshots.
 	btrfs subvolume create "$rootfs/outer" >/dev/null
 	btrfs subvolume create "$rootfs/outer/inner" >/dev/null

@@ -138,7 +138,7 @@ hostile() {
 		# A number needs neither file: made or refused, but within the time.
 		expect_exit 0 snap import --change "USER 7:8" image.tar hostile:2
 		SNAP_TIMEOUT=20 snap create --name two --bundle bundle hostile:2 -- /bin/true >out 2>&1 || [ $? = 5 ] ||
-			fail_ "USER 7:8: $(cat out)"
+			fail_ "USER 7:8: $(<out)"
 		snap rm two 2>/dev/null || :
 	done
 }
@@ -156,7 +156,7 @@ device_closed() {
 	expect_exit 0 snap import --change "USER somebody" image.tar device:1
 	ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" expect_exit 5 strace -f -qq -o .trace -e trace=openat,openat2 \
 		"$SNAPDRV" --root "$ROOT" create --name one --bundle bundle device:1 -- /bin/true
-	grep -q 'passwd".*O_PATH' .trace || fail_ "nobody looked at it: $(cat .trace)"
+	grep -q 'passwd".*O_PATH' .trace || fail_ "nobody looked at it: $(<.trace)"
 	if grep 'passwd"' .trace | grep -v O_PATH; then fail_ "it was opened"; fi
 }
 case_ "a device in place of the image's passwd is not opened" device_closed
@@ -242,7 +242,7 @@ taken() {
 	echo '{}' >bundle/config.json
 	WORDS=(bundle)
 	refused 4 snap create --name one --bundle bundle small:1 -- /bin/true
-	same '{}' "$(cat bundle/config.json)"
+	same '{}' "$(<bundle/config.json)"
 	mkdir empty
 	expect_exit 0 snap create --bundle empty small:1 -- /bin/true
 	run 0 empty

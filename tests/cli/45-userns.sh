@@ -63,7 +63,7 @@ in_runc() {
 		/bin/sh -c 'id -u; cat /proc/self/uid_map; echo made >/made; stat -c %u:%g /own/app /own/zero'
 	chmod 755 bundle
 	runc --root "$CASE/runc" run --bundle bundle "userns-$BASHPID" >out 2>err || fail_ "runc: $(cat out err)"
-	same "0 0 100000 65536 1000:1001 0:0" "$(echo $(cat out))"
+	same "0 0 100000 65536 1000:1001 0:0" "$(echo $(<out))"
 	same "100000:100000" "$(stat -c %u:%g "$OUT/made")"
 	expect_exit 0 snap create --name again --userns 200000:200000:1000 --bundle again image:1 -- /bin/cat /own/app
 	chmod 755 again

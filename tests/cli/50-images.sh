@@ -14,8 +14,8 @@ for name, image in (("a", a), ("b", b)):
     open(f"{top}/{name}.id", "w").write(image.id)
     open(f"{top}/{name}.digest", "w").write(image.digest)
 END
-A=$(cat "$MADE/a.id") A_DIGEST=$(cat "$MADE/a.digest")
-B=$(cat "$MADE/b.id") B_DIGEST=$(cat "$MADE/b.digest")
+A=$(<"$MADE/a.id") A_DIGEST=$(<"$MADE/a.digest")
+B=$(<"$MADE/b.id") B_DIGEST=$(<"$MADE/b.digest")
 # load_as LAYOUT NAME...
 load_as() {
 	local source=$1 name
@@ -91,16 +91,16 @@ ambiguous() {
 		open("unique", "w").write(image.id[7:at + 1])
 	END
 	expect_exit 0 snap load first --ref first
-	expect_exit 0 snap create --no-mount "$(cat common)"
+	expect_exit 0 snap create --no-mount "$(<common)"
 	expect_exit 0 snap load second --ref second
 	for command in "create --no-mount" rmi inspect; do
 		# shellcheck disable=SC2086 # words are meant
-		expect_exit "2 3" snap $command "$(cat common)"
-		one_line_error "$(cat common)"
+		expect_exit "2 3" snap $command "$(<common)"
+		one_line_error "$(<common)"
 	done
-	expect_exit 0 snap create --name one "$(cat unique)"
+	expect_exit 0 snap create --name one "$(<unique)"
 	expect_exit 0 snap --json ls
-	[[ $OUT == *"second"* || $OUT == *"$(cat unique)"* ]] || fail_ "$OUT"
+	[[ $OUT == *"second"* || $OUT == *"$(<unique)"* ]] || fail_ "$OUT"
 }
 case_ "a prefix of two IDs is refused, one digit more finds the image" ambiguous
 
@@ -113,7 +113,7 @@ tagging() {
 	holds "[i for i in d['images'] if i['id'] == '$A'][0]['references'] == ['docker.io/library/by-id:2', 'docker.io/library/nginx:latest', 'other.example/new:latest']"
 	expect_exit 0 snap tag b:1 nginx
 	expect_exit 0 snap create --name moved nginx
-	same b "$(cat "$OUT/etc/word")"
+	same b "$(<"$OUT/etc/word")"
 	WORDS=(nothing)
 	refused 3 snap tag nothing x:1
 }
@@ -157,10 +157,10 @@ remove_used() {
 	refused 4 snap rmi one
 	refused 4 snap rmi "$A"
 	expect_exit 0 snap rmi --force one
-	same a "$(cat "$ROOT/containers/user/rootfs/etc/word")"
+	same a "$(<"$ROOT/containers/user/rootfs/etc/word")"
 	expect_exit 0 snap umount user
 	expect_exit 0 snap mount user
-	same a "$(cat "$OUT/etc/word")"
+	same a "$(<"$OUT/etc/word")"
 	expect_exit 3 snap create one
 	expect_exit 0 snap rm user
 	# What the container held is garbage now, or an image without a name that rmi removes.

@@ -28,7 +28,7 @@ image([base_layer, app_layer], [step(1, "ADD another rootfs")] + steps[1:], "oth
 image([base_layer, app_layer], None, "silent:1")
 image([base_layer, app_layer], steps[:1], "short:1")
 END
-BASE=$(cat "$MADE/base.id") APP=$(cat "$MADE/app.id")
+BASE=$(<"$MADE/base.id") APP=$(<"$MADE/app.id")
 
 table() {
 	expect_exit 0 snap load "$MADE/app"
@@ -80,7 +80,7 @@ named_below() {
 	# The same layers, made otherwise, are not that image.
 	expect_exit 0 snap load "$MADE/other"
 	expect_exit 0 snap history -q --no-trunc other:1
-	same "$(cat "$MADE/other.id") <missing> <missing> <missing>" "$(echo $OUT)"
+	same "$(<"$MADE/other.id") <missing> <missing> <missing>" "$(echo $OUT)"
 }
 case_ "an image below that is in the store is named, when its history is how this one begins" named_below
 

@@ -139,12 +139,12 @@ pipe() {
 	want="a.example/x:1 $(id_of a.example/x:1)"
 	manifest_of a.example/x:1 >first
 	snap save a.example/x:1 | "$SNAPDRV" --root "$CASE/again" load - >loaded
-	same "$want" "$(cat loaded)"
+	same "$want" "$(<loaded)"
 	ROOT=$CASE/again
 	manifest_of a.example/x:1 >second
 	cmp first second
 	snap save --format docker-archive a.example/x:1 | "$SNAPDRV" --root "$CASE/third" load - >loaded
-	same "$want" "$(cat loaded)"
+	same "$want" "$(<loaded)"
 }
 case_ "without -o, or with -o -, the archive goes to standard output" pipe
 
@@ -170,7 +170,7 @@ terminal() {
 	status=0
 	script -qec "'$SNAPDRV' --root '$ROOT' save a.example/x:1" /dev/null >said </dev/null || status=$?
 	same 2 "$status"
-	grep -q "standard output is a terminal" said || fail_ "$(cat said)"
+	grep -q "standard output is a terminal" said || fail_ "$(<said)"
 }
 case_ "a terminal gets no archive" terminal
 
@@ -243,7 +243,7 @@ full_disk() {
 		[ $format = oci-dir ] || refused 1 snap save big:1 --format $format -o small/old
 		ls -AR small >after
 		diff before after || fail_ "something is left"
-		same old "$(cat small/old)"
+		same old "$(<small/old)"
 	done
 	status=0
 	snap save big:1 >/dev/full 2>said || status=$?

@@ -199,7 +199,7 @@ living() {
 	same "$held" "$(ls -R "$ROOT/staging" | wc -l)"
 	tail -c +4000001 slow.tar >&7
 	exec 7>&-
-	wait $loader || fail_ "$(cat loaded)"
+	wait $loader || fail_ "$(<loaded)"
 	expect_exit 0 snap create slow:1
 	same 8388608 "$(stat -c %s "$OUT/big")"
 }
@@ -220,8 +220,8 @@ racing() {
 		expect_exit 0 snap load "$MADE/b"
 		expect_exit 0 snap rmi b:1
 	done
-	wait $collector || fail_ "$(cat gc.log)"
-	same "" "$(cat gc.log)"
+	wait $collector || fail_ "$(<gc.log)"
+	same "" "$(<gc.log)"
 }
 case_ "gc beside loads and removals: what was loaded is whole" racing
 

@@ -216,7 +216,7 @@ busy() {
 		expect_exit 0 snap commit c "busy:$number"
 		document "busy:$number"
 		tar tf "$layer" >list || fail_ "a corrupt archive"
-		! grep -q 'dir/.' list || fail_ "it went through a symlink: $(cat list)"
+		! grep -q 'dir/.' list || fail_ "it went through a symlink: $(<list)"
 	done
 	kill -9 $!
 	wait || :

@@ -110,7 +110,7 @@ swept_not_running() {
 	expect_exit 0 timeout 10 "$SNAPDRV" --root "$ROOT" create small:1 7>&-
 	tail -c +9000001 big.tar >&7
 	exec 7>&-
-	wait $loader || fail_ "the first load failed: $(cat first.err)"
+	wait $loader || fail_ "the first load failed: $(<first.err)"
 	expect_exit 0 snap create big:1
 	same 1500 "$(ls "$OUT/d" | wc -l)"
 }
@@ -211,7 +211,7 @@ damaged_layer() {
 	expect_exit 0 snap ls
 	expect_exit 0 snap load other
 	expect_exit 0 snap create other:1
-	same other "$(cat "$OUT/etc/word")"
+	same other "$(<"$OUT/etc/word")"
 	expect_exit 1 snap mount one
 	one_line_error one
 	expect_exit 0 snap rm one
@@ -229,7 +229,7 @@ not_a_database() {
 	echo x >"$ROOT"
 	expect_exit 1 snap images
 	one_line_error file
-	same x "$(cat "$CASE/file")"
+	same x "$(<"$CASE/file")"
 }
 case_ "a ROOT that is a file, or holds another kind of snapdrv.db, is an error that names it" not_a_database
 
@@ -259,7 +259,7 @@ full_disk() {
 	refused_full load --discard-blobs big.tar
 	same "" "$(ls -A "$ROOT/staging")"
 	expect_exit 0 snap create small:1
-	same hello "$(cat "$OUT/etc/word")"
+	same hello "$(<"$OUT/etc/word")"
 }
 case_ "a full disk is exit 1, and the store is as it was" full_disk
 
@@ -311,6 +311,6 @@ stdout_full() {
 	local got=0
 	snap images >/dev/full 2>err || got=$?
 	same 1 $got
-	grep -q '^snapdrv: ' err || fail_ "$(cat err)"
+	grep -q '^snapdrv: ' err || fail_ "$(<err)"
 }
 case_ "results that cannot be written are exit 1" stdout_full

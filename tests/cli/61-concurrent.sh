@@ -29,7 +29,7 @@ at_once() {
 	touch gate
 	n=0
 	for pid in "${pids[@]}"; do
-		wait "$pid" || failed+=" process $n: status $? $(cat "err.$n");"
+		wait "$pid" || failed+=" process $n: status $? $(<"err.$n");"
 		n=$((n + 1))
 	done
 	rm gate
@@ -73,7 +73,7 @@ mixed() {
 	expect_exit 0 snap --json ls
 	holds 'len(d["containers"]) == 16 and all(c["mounted"] for c in d["containers"])'
 	for n in $(seq 0 15); do
-		same $((n / 2)) "$(cat "$ROOT/containers/c$n/rootfs/own/number")"
+		same $((n / 2)) "$(<"$ROOT/containers/c$n/rootfs/own/number")"
 		same 800 "$(ls "$ROOT/containers/c$n/rootfs/base" | wc -l)"
 	done
 }
@@ -151,7 +151,7 @@ killed_holds_nothing() {
 	kill -9 $loader
 	exec 7>&-
 	wait $loader 2>/dev/null || :
-	wait $waiter || fail_ "the one that waited: $(cat waiter.err)"
+	wait $waiter || fail_ "the one that waited: $(<waiter.err)"
 	expect_exit 0 snap create image0:1
 	same 800 "$(ls "$OUT/base" | wc -l)"
 }
@@ -181,11 +181,11 @@ lost_below() {
 	wait_for 30 grep -qF "$at" .slow
 	expect_exit 0 snap rmi base:1
 	same "" "$(ls -A "$ROOT/layers")"
-	wait $! || fail_ "the load failed: $(cat .err)"
+	wait $! || fail_ "the load failed: $(<.err)"
 	expect_exit 0 snap create two:1
 	same "711 7 8" "$(stat -c '%a %u %g' "$OUT/d")"
 	same 50 "$(ls "$OUT/d" | wc -l)"
-	same "new 49" "$(cat "$OUT/d/new") $(cat "$OUT/d/49")"
+	same "new 49" "$(<"$OUT/d/new") $(<"$OUT/d/49")"
 }
 case_ "an image is whole whose base is removed while its next layer is unpacked over it" lost_below
 
@@ -204,7 +204,7 @@ blob_goes() {
 		"$SNAPDRV" --root "$ROOT" load --ref again:1 gzip >.out 2>.err &
 	wait_for 30 grep -q syncfs .slow
 	expect_exit 0 snap rmi gzip:1
-	wait $! || fail_ "the load failed: $(cat .err)"
+	wait $! || fail_ "the load failed: $(<.err)"
 	expect_exit 0 snap save again:1 --format oci-dir -o saved
 	for digest in gzip/blobs/sha256/*; do
 		cmp "$digest" "saved/blobs/sha256/${digest##*/}" || fail_ "$digest is not in the store"
@@ -220,7 +220,7 @@ taken_number() {
 	touch "$ROOT"/{layers,active}/{1,2,3,4}/fs/stray
 	expect_exit 0 snap load "$IMAGES/0"
 	expect_exit 0 snap create --name c image0:1
-	same "800 0" "$(ls "$OUT/base" | wc -l) $(cat "$OUT/own/number")"
+	same "800 0" "$(ls "$OUT/base" | wc -l) $(<"$OUT/own/number")"
 	[ ! -e "$OUT/stray" ] || fail_ "what was in the place is in the image"
 	expect_exit 0 snap gc
 	same "1 2" "$(ls "$ROOT/layers" | xargs)"

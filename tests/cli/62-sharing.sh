@@ -24,7 +24,7 @@ shared() {
 	same 3 "$(layers)"
 	for n in 1 2; do
 		expect_exit 0 snap create --name c$n image:$n
-		same $n "$(cat "$OUT/base")"
+		same $n "$(<"$OUT/base")"
 		same "data" "$(ls -A "$OUT/app")"
 		same "app base" "$(echo $(ls -A "$OUT"))"
 	done
@@ -52,10 +52,10 @@ needs_parents() {
 	done
 	for n in 1 2; do
 		expect_exit 0 snap create link:$n
-		same "content $n" "$(cat "$OUT/app/link")"
-		same "content $n" "$(cat "$OUT/below")"
+		same "content $n" "$(<"$OUT/app/link")"
+		same "content $n" "$(<"$OUT/below")"
 		expect_exit 0 snap create nested:$n
-		same "70$n $n x" "$(stat -c '%a %u' "$OUT/dir") $(cat "$OUT/dir/inside")"
+		same "70$n $n x" "$(stat -c '%a %u' "$OUT/dir") $(<"$OUT/dir/inside")"
 	done
 }
 case_ "a layer that needs its parents is bound to them" needs_parents
@@ -69,12 +69,12 @@ same_layer_twice() {
 	END
 	expect_exit 0 snap load twice
 	expect_exit 0 snap create twice:1
-	same one "$(cat "$OUT/a/file")"
+	same one "$(<"$OUT/a/file")"
 	expect_exit 0 snap load four
 	expect_exit 0 snap create four:1
-	same one "$(cat "$OUT/a/file")"
+	same one "$(<"$OUT/a/file")"
 	expect_exit 0 snap create --read-only four:1
-	same one "$(cat "$OUT/a/file")"
+	same one "$(<"$OUT/a/file")"
 	expect_exit 0 snap rm --all
 	expect_exit 0 snap rmi twice:1 four:1
 	same 0 "$(layers)"
@@ -96,7 +96,7 @@ whiteouts_before_parent() {
 	expect_exit 0 snap create w:1
 	same 1501 "$(ls -A "$OUT/d" | wc -l)"
 	[ ! -e "$OUT/d/0" ] || fail_ "a deleted file came back"
-	same new "$(cat "$OUT/d/new")"
+	same new "$(<"$OUT/d/new")"
 	expect_exit 0 snap load o
 	expect_exit 0 snap create o:1
 	same only "$(ls -A "$OUT/d")"

@@ -19,14 +19,14 @@ works() {
 	many "$count" image
 	expect_exit 0 snap load image
 	expect_exit 0 snap create --name c "many:$count"
-	same $((count - 1)) "$(cat "$OUT/d/last")"
+	same $((count - 1)) "$(<"$OUT/d/last")"
 	same $((count / 2 + 1)) "$(ls "$OUT/d" | wc -l)"
 	echo written >"$OUT/d/last"
 	expect_exit 0 snap umount c
 	expect_exit 0 snap mount c
-	same written "$(cat "$OUT/d/last")"
+	same written "$(<"$OUT/d/last")"
 	expect_exit 0 snap create --read-only "many:$count"
-	same $((count - 1)) "$(cat "$OUT/d/last")"
+	same $((count - 1)) "$(<"$OUT/d/last")"
 	expect_exit 0 snap rm --all
 	expect_exit 0 snap rmi "many:$count"
 	same "" "$(ls -A "$ROOT/layers")"

@@ -20,9 +20,9 @@ works_here() {
 	echo written >"$OUT/second"
 	expect_exit 0 snap umount one
 	expect_exit 0 snap mount one
-	same written "$(cat "$OUT/second")"
+	same written "$(<"$OUT/second")"
 	expect_exit 0 snap create --read-only small:1
-	same 2 "$(cat "$OUT/second")"
+	same 2 "$(<"$OUT/second")"
 	if [[ $ROOT != *$'\xe9'* ]]; then # a config.json is UTF-8
 		expect_exit 0 snap create --name bundled --bundle "$CASE/bundle" small:1 -- /bin/tool
 		same "$ROOT/containers/bundled/rootfs" "$(pick 'd["root"]["path"]' <"$CASE/bundle/config.json")"
@@ -48,7 +48,7 @@ symlinked() {
 	ROOT=$CASE/link/store
 	expect_exit 0 snap load "$IMAGE"
 	expect_exit 0 snap create --name one small:1
-	same 2 "$(cat "$OUT/second")"
+	same 2 "$(<"$OUT/second")"
 	ROOT=$CASE/real/store
 	expect_exit 0 snap ls --json
 	holds 'd["containers"][0]["mounted"] is True'
@@ -63,7 +63,7 @@ moved() {
 	ROOT=$CASE/elsewhere
 	expect_exit 0 snap mount one
 	same "$CASE/elsewhere/containers/one/rootfs" "$OUT"
-	same 2 "$(cat "$OUT/second")"
+	same 2 "$(<"$OUT/second")"
 }
 case_ "a store that was moved to another path" moved
 

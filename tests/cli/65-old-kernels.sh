@@ -38,8 +38,8 @@ same_without() {
 	expect_exit 0 snap create all:1
 	treedump --no-root-mtime "$OUT" >want
 	expect_exit 0 snap umount "$(basename "$(dirname "$OUT")")"
-	grep -q '^usr/lib/d file' want || fail_ "$(cat want)"
-	grep -q '^hard file' want || fail_ "$(cat want)"
+	grep -q '^usr/lib/d file' want || fail_ "$(<want)"
+	grep -q '^hard file' want || fail_ "$(<want)"
 	ROOT=$CASE/other
 	expect_exit 0 snap_without "$call" "$error" load image
 	expect_exit 0 snap_without "$call" "$error" create --name c all:1
@@ -48,7 +48,7 @@ same_without() {
 	echo written >"$OUT/new"
 	expect_exit 0 snap umount c
 	expect_exit 0 snap_without "$call" "$error" mount c
-	same written "$(cat "$OUT/new")"
+	same written "$(<"$OUT/new")"
 	grep -q INJECTED .trace || fail_ "$call was never called"
 	expect_exit 0 snap_without "$call" "$error" create --read-only all:1
 }
@@ -70,7 +70,7 @@ shifted_without() {
 	chown 100005:200006 "$OUT/hard"
 	expect_exit 0 snap umount c
 	expect_exit 0 snap mount c
-	same amine "$(cat "$OUT/hard")"
+	same amine "$(<"$OUT/hard")"
 	same 100005:200006 "$(stat -c %u:%g "$OUT/hard")"
 	expect_exit 0 snap umount c
 	expect_exit 0 snap_without "$@" mount c
@@ -95,7 +95,7 @@ option_page() {
 	many
 	expect_exit 0 snap load image
 	expect_exit 0 snap_without fsopen ENOSYS create many:1
-	same 399 "$(cat "$OUT/d/last")"
+	same 399 "$(<"$OUT/d/last")"
 	same 401 "$(ls "$OUT/d" | wc -l)"
 	expect_exit 0 snap rm --all
 	expect_exit 0 snap rmi many:1
@@ -104,18 +104,18 @@ option_page() {
 db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE sqlite_sequence SET seq = 1000000000 WHERE name = ?", ("tree",)); db.commit()' "$ROOT/snapdrv.db"
 	expect_exit 0 snap load image
 	expect_exit 0 snap create --name new many:1
-	same 399 "$(cat "$OUT/d/last")"
+	same 399 "$(<"$OUT/d/last")"
 	expect_exit 0 snap umount new
 	expect_exit 0 snap_without fsopen ENOSYS mount new
 	grep -q 'lowerdir=[0-9:]*,' /proc/self/mountinfo || fail_ "$(grep overlay /proc/self/mountinfo)"
-	same 399 "$(cat "$OUT/d/last")"
+	same 399 "$(<"$OUT/d/last")"
 	same 401 "$(ls "$OUT/d" | wc -l)"
 	echo written >"$OUT/d/last"
 	expect_exit 0 snap umount new
 	expect_exit 0 snap mount new
-	same written "$(cat "$OUT/d/last")"
+	same written "$(<"$OUT/d/last")"
 	expect_exit 0 snap_without fsopen ENOSYS create --read-only --name old many:1
-	same 399 "$(cat "$OUT/d/last")"
+	same 399 "$(<"$OUT/d/last")"
 	expect_exit 1 prlimit --nofile=300 strace -f -qq -A -o .trace -e trace=fsopen -e inject=fsopen:error=ENOSYS \
 		"$SNAPDRV" --root "$ROOT" create --name few many:1
 	one_line_error "open files"
@@ -133,7 +133,7 @@ new_layers() {
 	expect_exit 0 snap_without fsopen ENOSYS load image
 	expect_exit 0 snap create many:1
 	same 299 "$(ls "$OUT" | wc -l)"
-	same "0 a parent that only the lowest layer has" "$(echo "$(cat "$OUT/d0/x") $(cat "$OUT/d0/y")")"
+	same "0 a parent that only the lowest layer has" "$(echo "$(<"$OUT/d0/x") $(<"$OUT/d0/y")")"
 }
 case_ "mount(2): an image of 300 layers comes in at once, the last one over all others" new_layers
 

@@ -29,7 +29,7 @@ put_back() {
 	mv "$ROOT/active/${id:?}" "$ROOT/staging/$path"
 	mkdir "$ROOT/staging/${path%/*}/other"
 	expect_exit 0 snap mount c
-	same written "$(cat "$OUT/word")"
+	same written "$(<"$OUT/word")"
 	same "" "$(ls -A "$ROOT/staging")"
 	expect_exit 0 snap rm c
 	same "" "$(ls -A "$ROOT/active")"
@@ -47,7 +47,7 @@ made_again() {
 	echo written >"$OUT/word"
 	expect_exit 0 snap umount c
 	expect_exit 0 snap mount c
-	same written "$(cat "$OUT/word")"
+	same written "$(<"$OUT/word")"
 	expect_exit 0 snap rm c
 	same "" "$(ls -A "$ROOT/active")"
 }
@@ -59,7 +59,7 @@ work_again() {
 	id=$(sql "SELECT id FROM tree WHERE key IS NULL")
 	mv "$ROOT/active/${id:?}/work" lost
 	expect_exit 0 snap mount c
-	same written "$(cat "$OUT/word")"
+	same written "$(<"$OUT/word")"
 	rm "$OUT/word"
 	expect_exit 0 snap rm c
 	same "" "$(ls -A "$ROOT/active")"

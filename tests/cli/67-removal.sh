@@ -19,14 +19,14 @@ two_containers() {
 killed() {
 	local status=0
 	strace -f -qq -o .killed -e trace=fdatasync -e inject=fdatasync:signal=KILL "$SNAPDRV" --root "$ROOT" "$@" || status=$?
-	[ $status = 137 ] || fail_ "$*: not killed: $(cat .killed)"
+	[ $status = 137 ] || fail_ "$*: not killed: $(<.killed)"
 }
 
 disk_before_files() {
 	two_containers
 	strace -f -qq -y -o .trace -e trace=fdatasync,unlinkat,rename,renameat,ioctl \
 		"$SNAPDRV" --root "$ROOT" "$@" >.out || fail_ "$* under strace"
-	"$PYTHON" - .trace <<-'END' || fail_ "$(cat .trace)"
+	"$PYTHON" - .trace <<-'END' || fail_ "$(<.trace)"
 		import re, sys
 		lines = open(sys.argv[1], errors="replace").read().splitlines()
 		at = lambda what: [n for n, line in enumerate(lines) if re.search(what, line)]
@@ -44,7 +44,7 @@ rmi_order() {
 		fail_ "rmi under strace"
 	first=$(grep -nE 'unlinkat.*(layers|content)|renameat.*(layers|content)|SNAP_DESTROY' .trace | head -n 1 | cut -d : -f 1)
 	wal=$(grep -nE 'fdatasync\([0-9]+<[^>]*db-wal>' .trace | head -n 1 | cut -d : -f 1)
-	[ "${wal:-999999}" -lt "${first:-0}" ] || fail_ "$(cat .trace)"
+	[ "${wal:-999999}" -lt "${first:-0}" ] || fail_ "$(<.trace)"
 	same "" "$(ls -A "$ROOT/layers" "$ROOT/content/sha256" | grep -v : || :)"
 }
 case_ "rmi: likewise" rmi_order
@@ -53,7 +53,7 @@ name_alone() {
 	two_containers
 	expect_exit 0 snap tag two:1 two:2
 	strace -f -qq -y -o .trace -e trace=fdatasync "$SNAPDRV" --root "$ROOT" rmi two:2 >.out || fail_ "rmi under strace"
-	grep -qE 'fdatasync\([0-9]+<[^>]*db-wal>' .trace || fail_ "nothing was synced: $(cat .trace)"
+	grep -qE 'fdatasync\([0-9]+<[^>]*db-wal>' .trace || fail_ "nothing was synced: $(<.trace)"
 }
 case_ "a name that is taken from an image is off the disk too, though no file goes with it" name_alone
 
@@ -149,7 +149,7 @@ swept_and_removed() {
 		"$SNAPDRV" --root "$ROOT" ls -q >.out 2>.err &
 	until grep -q '"777"' .slow 2>/dev/null; do sleep 0.05; done
 	rmdir "$ROOT/active/777"
-	wait $! || fail_ "the other one failed: $(cat .err)"
+	wait $! || fail_ "the other one failed: $(<.err)"
 	same "c d" "$(sort .out | xargs)"
 	same "" "$(ls -A "$ROOT/staging")"
 }
@@ -167,8 +167,8 @@ mount_of_removed() {
 	until [ "$(wc -l <.slow)" -ge $((turn - 1)) ] 2>/dev/null; do sleep 0.05; done
 	expect_exit 0 snap rm c
 	[ ! -e "$ROOT/containers/c" ] || fail_ "rm left a directory"
-	if wait $!; then fail_ "mounted what is gone: $(cat .out)"; fi
-	grep -q removed .err || fail_ "$(cat .err)"
+	if wait $!; then fail_ "mounted what is gone: $(<.out)"; fi
+	grep -q removed .err || fail_ "$(<.err)"
 	[ ! -e "$ROOT/containers/c" ] || fail_ "mount left a directory"
 	same 1 "$(ls -A "$ROOT/active" | wc -l)"
 	same "" "$(mounts_under "$ROOT/containers/c")"

@@ -55,7 +55,7 @@ well_again() {
 	diff -u want got || fail_ "the container is not as it was"
 	expect_exit 0 snap umount c
 	expect_exit 0 snap create --name new img:1
-	same "content a" "$(cat "$OUT/etc/a")"
+	same "content a" "$(<"$OUT/etc/a")"
 	expect_exit 0 snap rm new
 }
 
@@ -165,8 +165,8 @@ in_place() {
 	stat -c '@%.9Y' "$dir" >"$CASE/dir-time"
 	[ ! -L "$at" ] && [ ! -e "$at" ] || stat -c '@%.9Y' "$at" >"$CASE/time"
 	"$@"
-	[ ! -e "$CASE/time" ] || [ ! -L "$at" ] && [ ! -e "$at" ] || touch -h -d "$(cat "$CASE/time")" "$at"
-	touch -d "$(cat "$CASE/dir-time")" "$dir"
+	[ ! -e "$CASE/time" ] || { [ ! -L "$at" ] && [ ! -e "$at" ]; } || touch -h -d "$(<"$CASE/time")" "$at"
+	touch -d "$(<"$CASE/dir-time")" "$dir"
 }
 flip() {
 	printf X | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
@@ -305,7 +305,7 @@ pull_discarded() {
 	[[ $OUT == *"repaired: made again from its blob"* ]] || fail_ "$OUT"
 	expect_exit 0 snap check --deep
 	expect_exit 0 snap create "$REGISTRY/lib/img:1"
-	same "content a" "$(cat "$OUT/etc/a")"
+	same "content a" "$(<"$OUT/etc/a")"
 	same 0 "$(find "$ROOT/content/sha256" -size +1M | wc -l)"
 }
 case_ "a damaged layer whose blob was discarded is pulled for the repair alone" pull_discarded
@@ -333,14 +333,14 @@ mounted() {
 	loaded
 	expect_exit 0 snap mount c
 	C=$OUT
-	same "content b" "$(cat "$C/etc/b")"
+	same "content b" "$(<"$C/etc/b")"
 	dir=$(files_of 1)
 	in_place "$dir/etc/a" flip "$dir/etc/a" 1
 	close_files "$dir"
 	expect_exit 0 snap check --deep --repair
 	# What runs goes on, with what it wrote.
 	same "mine changed" "$(cat "$C/mine" "$C/etc/c" | tr '\n' ' ' | sed 's/ $//')"
-	same "content b" "$(cat "$C/etc/b")"
+	same "content b" "$(<"$C/etc/b")"
 	find "$C" -type f -exec cat {} + >/dev/null
 	expect_exit 0 snap gc
 	find "$C" -type f -exec cat {} + >/dev/null
@@ -418,7 +418,7 @@ step_of_build() {
 	expect_exit 0 snap check --deep
 	expect_exit 0 snap build -t built:1 context
 	expect_exit 0 snap create built:1
-	same new "$(cat "$OUT/new")"
+	same new "$(<"$OUT/new")"
 }
 case_ "the damaged step of a build that no image has is forgotten, and done again" step_of_build
 

@@ -80,7 +80,7 @@ sys.exit(status)' "$file" "$@"
 }
 at_most_64() {
 	local kilobytes
-	kilobytes=$(cat "$2")
+	kilobytes=$(<"$2")
 	figure "peak memory of $1: $((kilobytes / 1024)) MB"
 	[ "$kilobytes" -le 65536 ] || fail_ "$1 took $kilobytes kB"
 }

@@ -237,7 +237,7 @@ case_ "--dir measures there, on its filesystem, and leaves it as it was" directo
 
 # Until then it ignores SIGINT, as all that a shell starts in the background.
 is_program() {
-	[ "$(cat "/proc/$PID/comm")" = snapdrv ]
+	[ "$(<"/proc/$PID/comm")" = snapdrv ]
 }
 # start ARGUMENT...: bench in the background, PID; with signals as on a terminal.
 start() {

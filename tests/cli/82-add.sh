@@ -79,7 +79,7 @@ END
 		with --add -- copy /to $file.tar
 	done
 	with --add -- copy /link link.tar
-	same "safe" "$(cat outside/victim)"
+	same "safe" "$(<outside/victim)"
 	same "victim" "$(names outside)"
 }
 case_ "an archive of an ADD leads nowhere out of its target, and deletes nothing" hostile_archives
@@ -88,12 +88,12 @@ here_documents() {
 	begin
 	mkdir root/there
 	with --inline $'EOF=one\ntwo\n' -- copy /name
-	same $'one\ntwo' "$(cat root/name)"
+	same $'one\ntwo' "$(<root/name)"
 	same "644 0:0" "$(stat -c '%a %u:%g' root/name)"
 	with --inline a=1 --inline b=2 --chmod 750 --chown 3:4 -- copy /d/
 	same "1 2 750 3:4" "$(cat root/d/a root/d/b | sed 's/./& /g')$(stat -c '%a %u:%g' root/d/b)"
 	with --inline a=1 -- copy /there
-	same 1 "$(cat root/there/a)"
+	same 1 "$(<root/there/a)"
 	refuses "slash" with --inline a=1 --inline b=2 -- copy /there
 	refuses "no name" with --inline ../a=1 -- copy /there
 	echo 5 >ctx/f
@@ -101,7 +101,7 @@ here_documents() {
 	same "a f" "$(names root/both)"
 	OPTIONS=(--inline a=1)
 	"$COPY" "${OPTIONS[@]}" put none root /alone
-	same 1 "$(cat root/alone)"
+	same 1 "$(<root/alone)"
 	expect_exit 5 "$COPY" put none root /x f
 	[[ $ERR == *"no context"* ]]
 }

@@ -28,20 +28,20 @@ files() {
 	mkdir -p ctx/dir root/there
 	echo 1 >ctx/dir/a
 	copy /name dir/a
-	same 1 "$(cat root/name)"
+	same 1 "$(<root/name)"
 	copy /new/ dir/a
-	same 1 "$(cat root/new/a)"
+	same 1 "$(<root/new/a)"
 	copy /there dir/a
-	same 1 "$(cat root/there/a)"
+	same 1 "$(<root/there/a)"
 	copy /deep/er/name dir/a
-	same 1 "$(cat root/deep/er/name)"
+	same 1 "$(<root/deep/er/name)"
 	echo old >root/over
 	chmod 600 root/over
 	copy /over dir/a
-	same "1 644" "$(cat root/over) $(stat -c %a root/over)"
+	same "1 644" "$(<root/over) $(stat -c %a root/over)"
 	copy /there/. dir/a
 	copy / dir/a
-	same 1 "$(cat root/a)"
+	same 1 "$(<root/a)"
 }
 case_ "a file goes into a directory, or under a name" files
 
@@ -59,7 +59,7 @@ several() {
 	copy /there '?'
 	same "a b" "$(names root/there)"
 	copy /one '[a]'
-	same 1 "$(cat root/one)"
+	same 1 "$(<root/one)"
 }
 case_ "several sources want a target with a slash; a pattern, one that is there" several
 
@@ -207,7 +207,7 @@ links() {
 	echo 2 >root/d/a
 	copy /d d
 	[ root/d/a -ef root/d/sub/b ]
-	same "1 2" "$(cat root/d/a) $(stat -c %h root/d/a)"
+	same "1 2" "$(<root/d/a) $(stat -c %h root/d/a)"
 	same "a sub sub/b" "$(names root/d)"
 	copy /e d/a
 	same 1 "$(stat -c %h root/e)"
@@ -249,12 +249,12 @@ source_links() {
 	ln -s nowhere ctx/dangling
 	copy /name in/file
 	copy /into/ in/file
-	same "1 1" "$(cat root/name) $(cat root/into/file)"
+	same "1 1" "$(<root/name) $(<root/into/file)"
 	copy /dir in/dir
 	same "below f sub sub/host" "$(names root/dir)"
 	same "f /etc/passwd" "$(readlink root/dir/below) $(readlink root/dir/sub/host)"
 	copy /through in/dir/f
-	same 1 "$(cat root/through)"
+	same 1 "$(<root/through)"
 	copy /fitted/ 'in/fi*'
 	same "file" "$(names root/fitted)"
 	[ ! -L root/fitted/file ]
@@ -284,7 +284,7 @@ target_links() {
 	same "1 1 1 1 1" "$(echo $(cat root/usr/bin/f root/data/f "root$CASE/outside/f" root/mnt/made/on/f root/data/file))"
 	same "" "$(ls "$CASE/outside")"
 	copy / d
-	same 2 "$(cat root/usr/bin/tool)"
+	same 2 "$(<root/usr/bin/tool)"
 	[ -L root/bin ] && [ -L root/usr/name ]
 	same "12 12" "$(echo $(ls -d root/[a-z][1-3]/x | wc -l) $(ls -d root/usr/bin/[a-z][1-3]/x | wc -l))"
 	refuses "target" copy /loop/ f
@@ -296,17 +296,17 @@ target_links() {
 	refuses "leads to no directory" copy / d
 	mkdir -p "root$CASE/elsewhere"
 	copy / d
-	same 3 "$(cat "root$CASE/elsewhere/under/g")"
+	same 3 "$(<"root$CASE/elsewhere/under/g")"
 	same "elsewhere elsewhere/under elsewhere/under/g outside outside/f" "$(names "root$CASE")"
 	same "" "$(ls elsewhere)"
 	echo 4 >ctx/d/bin/after
 	copy / d
-	same 4 "$(cat root/usr/bin/after)"
+	same 4 "$(<root/usr/bin/after)"
 	# What is there under the name of a file is replaced, not followed.
 	ln -s "$CASE/outside/file" root/data/g
 	echo 5 >ctx/g
 	copy /data/ g
-	same 5 "$(cat root/data/g)"
+	same 5 "$(<root/data/g)"
 	[ ! -L root/data/g ]
 }
 case_ "symlinks of the tree are followed inside it, also where a directory merges with one" target_links
@@ -325,7 +325,7 @@ in_the_way() {
 	mkdir root/other
 	echo 3 >root/other/name
 	refuses "no directory" copy /other e
-	same "2 3" "$(cat root/file) $(cat root/other/name)"
+	same "2 3" "$(<root/file) $(<root/other/name)"
 }
 case_ "a file does not replace a directory, nor a directory a file" in_the_way
 

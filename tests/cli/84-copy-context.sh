@@ -148,10 +148,10 @@ END
 	copy /d d
 	same_tree ctx/d root/d --no-root-mtime
 	same 4095 "$(wc -c <long)"
-	copy /file "$(cat long)"
+	copy /file "$(<long)"
 	[ -f root/file ]
-	digest /file "$(cat long)" >/dev/null
-	refuses "long" copy /file "$(cat long)x"
+	digest /file "$(<long)" >/dev/null
+	refuses "long" copy /file "$(<long)x"
 	copy /all .
 	same "$(cd ctx && find . | wc -l)" "$(cd root/all && find . | wc -l)"
 }

@@ -23,7 +23,7 @@ realistic() {
 	END
 	build -t app -t app:2 --label extra=1 --iidfile iid
 	[[ $OUT =~ ^sha256:[0-9a-f]{64}$ ]] || fail_ "not an image ID: $OUT"
-	same "$OUT" "$(cat iid)"
+	same "$OUT" "$(<iid)"
 	[[ $ERR == *"[build 3/4] COPY src/ ."* && $ERR == *"[stage-1 2/2] COPY --from=build"* ]] || fail_ "$ERR"
 	id=$OUT
 	config app:2
@@ -34,7 +34,7 @@ realistic() {
 	says 'all("created" in h for h in d["history"])'
 	rootfs "$id"
 	same "./bin ./bin/program" "$(cd "$TREE" && echo $(find . -mindepth 1 | sort))"
-	same "echo program" "$(cat "$TREE/bin/program")"
+	same "echo program" "$(<"$TREE/bin/program")"
 	expect_exit 0 snap images
 	[[ $OUT == *app*2* ]] || fail_ "$OUT"
 	clean
@@ -52,10 +52,10 @@ from_input() {
 	same "$one" "$OUT"
 	expect_exit 0 snap build -q - <<<$'FROM localhost/base:1\nRUN echo alone >/alone\n'
 	rootfs "$OUT"
-	same alone "$(cat "$TREE/alone")"
+	same alone "$(<"$TREE/alone")"
 	expect_exit 0 snap build -q -f - context <<<$'FROM localhost/base:1\nCOPY file /other\n'
 	rootfs "$OUT"
-	same hello "$(cat "$TREE/other")"
+	same hello "$(<"$TREE/other")"
 	clean
 }
 case_ "a tar, or a Dockerfile alone, comes from standard input" from_input
@@ -150,9 +150,9 @@ while_building() {
 	expect_exit 0 snap --json gc
 	holds 'all(r["count"] == 0 for r in d["gc"]["freed"])'
 	touch "$(echo "$ROOT"/caches/*)/go"
-	wait $pid || fail_ "$(cat err)"
+	wait $pid || fail_ "$(<err)"
 	rootfs one
-	same 1 "$(cat "$TREE/2")"
+	same 1 "$(<"$TREE/2")"
 	clean
 }
 case_ "gc takes nothing of a build that goes on, neither steps nor caches" while_building
@@ -299,7 +299,7 @@ at_once() {
 	done
 	for i in 1 2 3; do
 		rootfs "image:$i"
-		same "$(cat "$TREE/when")" "$(cat "$TREE/again")"
+		same "$(<"$TREE/when")" "$(<"$TREE/again")"
 	done
 	build
 	same 0 "$(steps DONE "")"
@@ -336,7 +336,7 @@ many_layers() {
 	echo x >context/file
 	build -t many
 	rootfs many
-	[ "$(cat "$TREE/count")" -gt 75 ] || fail_ "$(cat "$TREE/count")"
+	[ "$(<"$TREE/count")" -gt 75 ] || fail_ "$(<"$TREE/count")"
 	config many
 	says 'len(d["rootfs"]["diff_ids"]) == 72'
 }
@@ -379,7 +379,7 @@ pulled_base() {
 	one_line_error "Dockerfile:1: " "$REGISTRY/lib/base:1"
 	build --plain-http -t with
 	rootfs with
-	same new "$(cat "$TREE/new")"
+	same new "$(<"$TREE/new")"
 	[ -x "$TREE/bin/sh" ]
 	# It is here now, and nobody is asked.
 	kill -9 "${REGISTRY_PIDS[@]}"

@@ -33,13 +33,13 @@ what_run_has() {
 	[[ $ERR == *"a program"* ]] || fail_ "$ERR"
 	rootfs one
 	TREE=$TREE/home/app/work
-	same "app /home/app/work 1 /home/app" "$(cat "$TREE/result")"
-	same lo "$(echo $(cat "$TREE/net"))"
-	same build "$(cat "$TREE/name")"
-	same "exec form" "$(cat "$TREE/exec")"
-	[[ $(cat "$TREE/flags") == *e* ]] || fail_ "$(cat "$TREE/flags")"
-	same "1 1 2" "$(echo $(cat "$TREE/both"))"
-	same script "$(cat "$TREE/lone")"
+	same "app /home/app/work 1 /home/app" "$(<"$TREE/result")"
+	same lo "$(echo $(<"$TREE/net"))"
+	same build "$(<"$TREE/name")"
+	same "exec form" "$(<"$TREE/exec")"
+	[[ $(<"$TREE/flags") == *e* ]] || fail_ "$(<"$TREE/flags")"
+	same "1 1 2" "$(echo $(<"$TREE/both"))"
+	same script "$(<"$TREE/lone")"
 	same "1000:1000" "$(stat -c %u:%g "$TREE")"
 	clean
 }
@@ -54,8 +54,8 @@ host_network() {
 	END
 	build -t net --network host
 	rootfs net
-	same "$(readlink /proc/self/ns/net)" "$(cat "$TREE/one")"
-	[ "$(cat "$TREE/one")" != "$(cat "$TREE/two")" ] || fail_ "RUN --network=none has the host's"
+	same "$(readlink /proc/self/ns/net)" "$(<"$TREE/one")"
+	[ "$(<"$TREE/one")" != "$(<"$TREE/two")" ] || fail_ "RUN --network=none has the host's"
 	build
 	same "1 1" "$(steps DONE ">/one") $(steps DONE ">/two")"
 }
@@ -240,7 +240,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$SNAPDRV" --root "$ROOT" build context 2>e
 	wait $pid || status=$?
 	same 130 "$status"
 	gone "$number" || fail_ "it still runs"
-	[[ $(cat errors) == *"snapdrv: build: "*": cancelled" ]] || fail_ "$(cat errors)"
+	[[ $(<errors) == *"snapdrv: build: "*": cancelled" ]] || fail_ "$(<errors)"
 	# Nobody has opened the store since.
 	clean
 }
@@ -314,7 +314,7 @@ on_terminal() {
 	screen typed | sed '/^Script /d' >seen
 	# What is through stays, a line for each step; of its output nothing does.
 	sed '/^before:/,$d; /^$/d' seen | sed -E 's/ +[0-9.]+s$/ TIME/; s/ +CACHED$/ CACHED/' >left
-	diff - left <<-END || fail_ "$(cat seen)"
+	diff - left <<-END || fail_ "$(<seen)"
 		=> [1/3] FROM localhost/base:1 CACHED
 		=> [2/3] RUN echo first; printf 'odd \\033[31mcolour\\n'; sleep 1; echo last TIME
 		=> [3/3] RUN echo made >/made TIME
@@ -331,7 +331,7 @@ on_terminal() {
 	printf 'FROM localhost/base:1\nRUN echo why; exit 3\n' >context/Dockerfile
 	if script -qec "stty cols 80; $SNAPDRV --root $ROOT build context" typed >/dev/null; then fail_ "it works"; fi
 	screen typed | sed '/^before:/,$d' >seen
-	grep -x '   | why' seen || fail_ "the output of what failed is not there: $(cat seen)"
+	grep -x '   | why' seen || fail_ "the output of what failed is not there: $(<seen)"
 	grep 'snapdrv: build: Dockerfile:2: RUN echo why; exit 3: exit status 3' seen
 	clean
 }

@@ -110,12 +110,12 @@ case_ "a program that has functions named as the library's own gets along with e
 
 pages() {
 	local page reference
-	(cd "$SHARE/man" && mandoc -Tlint -W warning $(grep -L '^\.so ' man?/*)) >lint || fail_ "$(cat lint)"
-	same "" "$(cat lint)"
+	(cd "$SHARE/man" && mandoc -Tlint -W warning $(grep -L '^\.so ' man?/*)) >lint || fail_ "$(<lint)"
+	same "" "$(<lint)"
 	for page in "$SHARE"/man/man?/*; do
 		(cd "$SHARE/man" && man --warnings -E UTF-8 -l -Tutf8 -Z "$page") 2>>warnings >/dev/null
 	done
-	same "" "$(cat warnings)"
+	same "" "$(<warnings)"
 	grep -hoE '^\.BR [a-z_\\-]+ \([138]\)' "$SHARE"/man/man?/* | tr -d '\\(),' | sort -u >references
 	[ "$(wc -l <references)" -gt 20 ]
 	while read -r _ page reference; do
@@ -138,7 +138,7 @@ pages_say() {
 		sed -n '/^OPTIONS/,/^EXIT/p' page | grep -E '^       -' | option_names | sort >found
 		diff wanted found || fail_ "snapdrv-$name has other options than the program"
 		sed -n '/^DESCRIPTION/,/^OPTIONS/p' page | wc -w >words
-		[ "$(cat words)" -ge 20 ] || fail_ "snapdrv-$name says next to nothing"
+		[ "$(<words)" -ge 20 ] || fail_ "snapdrv-$name says next to nothing"
 		grep -q "snapdrv.* $name" <(sed -n '/^EXAMPLES/,/^SEE/p' page) || fail_ "snapdrv-$name: no example of it"
 	done
 	mandoc -Tascii "$SHARE/man/man1/snapdrv.1" | col -b >page
@@ -190,7 +190,7 @@ units() {
 	# It looks for the program, and works in /tmp, which may be read-only here.
 	unshare --mount sh -c 'mount --bind d/mnt /mnt && cd / && mount -t tmpfs none /tmp && exec "$@"' sh \
 		systemd-analyze verify --man=no /mnt/lib/systemd/system/snapdrvd.s{ervice,ocket} >said 2>&1 ||
-		fail_ "$(cat said)"
+		fail_ "$(<said)"
 	same "" "$(grep -F snapdrvd said)"
 	grep -qx Type=notify "$UNITS/snapdrvd.service"
 	grep -qx SocketMode=0600 "$UNITS/snapdrvd.socket"

@@ -47,12 +47,12 @@ with open(sys.argv[1], "r+b") as file:
     file.write(bytes([byte]))' "$file"
 	touch -r kept "$file"
 	if many check >found; then fail_ "a file that changed was not seen"; fi
-	grep -q "/${file##*/} is ('f'" found || fail_ "$(cat found)"
+	grep -q "/${file##*/} is ('f'" found || fail_ "$(<found)"
 	cp -a kept "$file"
 	many check
 	expect_exit 0 snap tag sure:1 another:1
 	expect_exit 0 snap rmi sure:1
 	if many check >found; then fail_ "a lost name was not seen"; fi
-	grep -q 'sure:1 is lost' found || fail_ "$(cat found)"
+	grep -q 'sure:1 is lost' found || fail_ "$(<found)"
 }
 [ "$BACKEND" != overlay ] || case_ "the checker sees a bit that changed in a layer, and a name that is lost" caught

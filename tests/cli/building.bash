@@ -45,7 +45,7 @@ config() {
 # says EXPRESSION: it is true of CONFIG.
 says() {
 	cp "$CONFIG" "$CASE/.stdout"
-	OUT=$(cat "$CONFIG")
+	OUT=$(<"$CONFIG")
 	holds "$1"
 }
 

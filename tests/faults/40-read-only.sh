@@ -36,7 +36,7 @@ said() {
 	mkdir "$1"
 	for words in "--json images" "--json ls" "inspect app:1 box" "history app:1" "diff box" "export box" "df" "check" "check --deep"; do
 		# shellcheck disable=SC2086 # words are meant
-		snap $words 2>"$1/error" >"$1/$words" || fail_ "$words: $(cat "$1/error")"
+		snap $words 2>"$1/error" >"$1/$words" || fail_ "$words: $(<"$1/error")"
 		sed -i '/"MountOptions"/d' "$1/$words"
 	done
 	snap save app:1 -o "$1/saved" || fail_ "save"
@@ -86,7 +86,7 @@ remounted() {
 		one_line_error plain
 	else
 		expect_exit 0 snap mount plain
-		same again "$(cat "$OUT/etc/word")"
+		same again "$(<"$OUT/etc/word")"
 		expect_exit 0 snap umount plain
 	fi
 	refuses "Read-only file system"
@@ -113,7 +113,7 @@ after_failure() {
 	wait $! || status=$?
 	same "1, and a line" "$status, and $([ "$(wc -l <said.err)" = 1 ] && echo a line || cat said.err)"
 	grep -qE '^snapdrv: [^:]+: .*(Read-only file system|Input/output error|disk I/O error)$' said.err ||
-		fail_ "load: $(cat said.err)"
+		fail_ "load: $(<said.err)"
 }
 
 mount_again() {

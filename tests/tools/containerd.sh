@@ -30,8 +30,8 @@ daemons_end() {
 	for pid in $(pgrep -f "containerd-shim.* -address $CASE/"); do
 		kill -9 "$pid"
 	done
-	[ ! -f "$CASE/c.pid" ] || kill -9 "$(cat "$CASE/c.pid")" 2>/dev/null || :
-	[ ! -f "$CASE/d.pid" ] || kill -9 "$(cat "$CASE/d.pid")" 2>/dev/null || :
+	[ ! -f "$CASE/c.pid" ] || kill -9 "$(<"$CASE/c.pid")" 2>/dev/null || :
+	[ ! -f "$CASE/d.pid" ] || kill -9 "$(<"$CASE/d.pid")" 2>/dev/null || :
 	# What containerd had mounted for a container that a failed case left.
 	read_mounts "$CASE/c/state"
 	for dir in "${MOUNTS[@]}"; do
@@ -46,13 +46,13 @@ daemon_start() {
 	wait_for 10 daemon_answers
 }
 daemon_answers() {
-	kill -0 "$(cat "$CASE/d.pid")" && [ -S "$CASE/d.sock" ]
+	kill -0 "$(<"$CASE/d.pid")" && [ -S "$CASE/d.sock" ]
 }
 
 # stop FILE SIGNAL: of a child of this shell. Return: its exit status.
 stop() {
 	local pid
-	pid=$(cat "$1")
+	pid=$(<"$1")
 	rm "$1"
 	kill -s "$2" "$pid"
 	wait "$pid" 2>/dev/null

@@ -14,14 +14,11 @@ The parts, from the inside out (standard library only; the zstd program for zstd
 
 Everything is in memory: layers of a few megabytes. The same input gives the same bytes.
 """
-import bz2
 import gzip
 import hashlib
 import io
 import json
-import lzma
 import os
-import subprocess
 import zlib
 
 OCI = "application/vnd.oci.image."
@@ -193,6 +190,7 @@ def tar(entries, end=2, trailing=b""):
 
 
 def zstd(data, level=3):
+    import subprocess  # long to import, and seldom wanted
     return subprocess.run(["zstd", "-q", "-c", f"-{level}"], input=data, check=True,
                           stdout=subprocess.PIPE).stdout
 
@@ -222,8 +220,10 @@ def compress(data, how):
         skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"hello"
         return skippable + skippable.join(zstd(piece) for piece in pieces(data)) + skippable
     if how == "xz":
+        import lzma
         return lzma.compress(data)
     if how == "bzip2":
+        import bz2
         return bz2.compress(data)
     raise ValueError(how)
 

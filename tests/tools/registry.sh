@@ -64,7 +64,7 @@ registry_start() {
 	REGISTRY_PIDS+=($!)
 	wait_for 20 grep -q 'listening on' "$dir/log"
 	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/log" | head -n 1)
-	[ -n "$port" ] || fail_ "no port in: $(cat "$dir/log")"
+	[ -n "$port" ] || fail_ "no port in: $(<"$dir/log")"
 	REGISTRY=127.0.0.1:$port
 }
 
@@ -104,6 +104,6 @@ liar_saw() {
 import json, sys
 d = [json.loads(line) for line in open(sys.argv[1])]
 blobs = [r for r in d if "/blobs/" in r["path"]]
-print(bool(eval(sys.argv[2])))' "$LIAR_LOG" "$1") || fail_ "cannot look at '$1' in: $(cat "$LIAR_LOG")"
-	[ "$answer" = True ] || fail_ "the liar did not see: $1"$'\n'"$(cat "$LIAR_LOG")"
+print(bool(eval(sys.argv[2])))' "$LIAR_LOG" "$1") || fail_ "cannot look at '$1' in: $(<"$LIAR_LOG")"
+	[ "$answer" = True ] || fail_ "the liar did not see: $1"$'\n'"$(<"$LIAR_LOG")"
 }
