@@ -88,14 +88,6 @@ int cache_find(struct stage *stage, const char *key, struct cached *ret_cached,
 	return 1;
 }
 
-static int finish(struct store *store, int ret, struct snapdrv_error *err)
-{
-	if (ret >= 0)
-		return store_commit(store, err);
-	store_rollback(store);
-	return ret;
-}
-
 int cache_alias(struct stage *stage, const char *key, const char *alias, struct snapdrv_error *err)
 {
 	struct store *store = &stage->graph->store;
@@ -107,7 +99,7 @@ int cache_alias(struct stage *stage, const char *key, const char *alias, struct 
 		     "INSERT OR REPLACE INTO build_step(key, snapshot, diff_id, size, created_ns)"
 		     " SELECT ?, snapshot, diff_id, size, created_ns FROM build_step WHERE key = ?",
 		     "ss", alias, key);
-	return finish(store, ret, err);
+	return store_end(store, ret < 0 ? ret : 0, err);
 }
 
 int cache_put_nothing(struct stage *stage, const struct strings *keys, int64_t created_ns,
@@ -126,5 +118,5 @@ int cache_put_nothing(struct stage *stage, const struct strings *keys, int64_t c
 			     "INSERT OR REPLACE INTO build_step(key, snapshot, diff_id, size,"
 			     " created_ns) VALUES(?, nullif(?, 0), NULL, 0, ?)",
 			     "sii", keys->items[i], top.id, created_ns);
-	return finish(store, ret, err);
+	return store_end(store, ret < 0 ? ret : 0, err);
 }

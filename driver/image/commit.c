@@ -178,11 +178,7 @@ int units_commit(struct units *units, struct snapdrv_error *err)
 			fail_within(err, ret, "image %s",
 				    plan_label(&units->plans->images[i]).text);
 	}
-	if (ret) {
-		store_rollback(store);
-		return ret;
-	}
-	ret = store_commit(store, err);
+	ret = store_end(store, ret, err);
 	/* What was published is the store's; what turned out not to be needed is still the session's. */
 	for (size_t i = 0; i < units->count && !ret; i++) {
 		if (units->items[i]->staged.draft.is_published)

@@ -224,12 +224,7 @@ static int commit_container(struct creation *creation, struct snapdrv_error *err
 
 	if (ret)
 		return ret;
-	ret = commit_in_change(creation, err);
-	if (ret) {
-		store_rollback(store);
-		return ret;
-	}
-	ret = store_commit(store, err);
+	ret = store_end(store, commit_in_change(creation, err), err);
 	if (ret)
 		return ret;
 	draft_forget(&creation->draft);
@@ -447,11 +442,7 @@ int container_remove(struct graph *graph, const char *name, struct snapdrv_error
 	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
 	if (ret)
 		return ret;
-	ret = remove_in_change(graph, name, &doomed, err);
-	if (ret)
-		store_rollback(&graph->store);
-	else
-		ret = store_commit(&graph->store, err);
+	ret = store_end(&graph->store, remove_in_change(graph, name, &doomed, err), err);
 	if (!ret)
 		graph_bury(graph, &doomed);
 	return ret;

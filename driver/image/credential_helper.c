@@ -64,17 +64,6 @@ static int talk(int stream, const char *server, struct bytes *output, struct sna
 	return 0;
 }
 
-static int wait_for(pid_t child)
-{
-	int status;
-
-	while (waitpid(child, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -1;
-	}
-	return status;
-}
-
 static int run(const char *program, const char *server, struct bytes *output, int *ret_status,
 	       struct snapdrv_error *err)
 {
@@ -95,7 +84,8 @@ static int run(const char *program, const char *server, struct bytes *output, in
 	close(steal_fd(&theirs));
 	ret = talk(ours, server, output, err);
 	close(steal_fd(&ours));
-	*ret_status = wait_for(child);
+	if (TEMP_FAILURE_RETRY(waitpid(child, ret_status, 0)) < 0)
+		*ret_status = -1;
 	return ret;
 }
 

@@ -24,18 +24,12 @@ int image_tag(struct graph *graph, const char *text, const char *ref, struct sna
 	if (ret)
 		return ret;
 	ret = image_find(graph, text, &image, err);
-	if (!ret) {
+	if (!ret)
 		ret = db_run(store->db, err,
 			     "INSERT INTO reference(name, image) VALUES(?, ?)"
 			     " ON CONFLICT(name) DO UPDATE SET image = excluded.image",
 			     "si", full, image.id);
-		ret = ret < 0 ? ret : 0;
-	}
-	if (ret) {
-		store_rollback(store);
-		return ret;
-	}
-	return store_commit(store, err);
+	return store_end(store, ret < 0 ? ret : 0, err);
 }
 
 /* Return: 1 and the name of a container that uses the image, 0 there is none, or negative. */
@@ -176,10 +170,7 @@ int image_remove(struct graph *graph, const char *text, unsigned flags,
 	if (ret)
 		return ret;
 	ret = remove_in_change(graph, text, flags, &untagged, &deleted, &doomed, err);
-	if (ret)
-		store_rollback(&graph->store);
-	else
-		ret = store_commit(&graph->store, err);
+	ret = store_end(&graph->store, ret, err);
 	if (ret)
 		return ret;
 	graph_bury(graph, &doomed);

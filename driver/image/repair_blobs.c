@@ -154,11 +154,7 @@ static int put_away(struct check *check, const struct damage *damage,
 	if (ret)
 		return ret;
 	ret = db_run(store->db, err, "DELETE FROM blob WHERE digest = ?", "s", text.text);
-	if (ret < 0) {
-		store_rollback(store);
-		return ret;
-	}
-	ret = store_commit(store, err);
+	ret = store_end(store, ret < 0 ? ret : 0, err);
 	if (ret)
 		return ret;
 	content_unlink(store, text.text);

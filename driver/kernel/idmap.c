@@ -65,8 +65,7 @@ static int open_namespace(const struct id_shift *shift, struct snapdrv_error *er
 	if (fd < 0)
 		fd = fail_errno(err, "shift owners: map a user namespace");
 	kill(child, SIGKILL);
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
+	TEMP_FAILURE_RETRY(waitpid(child, NULL, 0));
 	return fd;
 }
 

@@ -57,17 +57,6 @@ static void read_output(int fd, char *ret_text)
 	ret_text[size] = '\0';
 }
 
-static int wait_for(pid_t child)
-{
-	int status;
-
-	while (waitpid(child, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -1;
-	}
-	return status;
-}
-
 int mkfs_run(const char *const *argv, struct snapdrv_error *err)
 {
 	cleanup_fd int output_read = -1, output_write = -1, report_read = -1, report_write = -1;
@@ -93,7 +82,8 @@ int mkfs_run(const char *const *argv, struct snapdrv_error *err)
 	read_output(output_read, output);
 	if (file_read_some(report_read, &why, sizeof(why), "report", NULL) != sizeof(why))
 		why = 0;
-	status = wait_for(child);
+	if (TEMP_FAILURE_RETRY(waitpid(child, &status, 0)) < 0)
+		status = -1;
 	if (why == ENOENT)
 		return fail(err, SNAPDRV_MISSING, ENOENT, "%s is not in PATH", argv[0]);
 	if (why)

@@ -147,10 +147,8 @@ static int wait_for(pid_t child)
 {
 	int status;
 
-	while (waitpid(child, &status, __WALL) < 0) {
-		if (errno != EINTR)
-			return -1;
-	}
+	if (TEMP_FAILURE_RETRY(waitpid(child, &status, __WALL)) < 0)
+		return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -174,10 +174,7 @@ static int release_marked(struct graph *graph, struct snapdrv_error *err)
 		/* Somebody who needed the name, or the image, may have done it. */
 		ret = found == 1 ? snapshot_release(graph, doomed->removed[i], doomed, err) : found;
 	}
-	if (!ret)
-		return store_commit(&graph->store, err);
-	store_rollback(&graph->store);
-	return ret;
+	return store_end(&graph->store, ret, err);
 }
 
 int graph_flush(struct graph *graph, struct snapdrv_error *err)

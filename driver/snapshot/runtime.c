@@ -214,12 +214,7 @@ static int prepare(struct preparation *prep, struct snapdrv_error *err)
 		ret = is_lazy ? store_begin_lazy(store, err) : store_begin(store, err);
 	if (ret)
 		return ret;
-	ret = prepare_in_change(prep, err);
-	if (ret) {
-		store_rollback(store);
-		return ret;
-	}
-	ret = store_commit(store, err);
+	ret = store_end(store, prepare_in_change(prep, err), err);
 	if (ret)
 		return ret;
 	draft_forget(&prep->draft);
@@ -343,12 +338,7 @@ int runtime_remove(struct graph *graph, const char *key, struct snapdrv_error *e
 	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
 	if (ret)
 		return ret;
-	ret = remove_in_change(graph, key, &doomed, err);
-	if (ret) {
-		store_rollback(&graph->store);
-		return ret;
-	}
-	ret = store_commit(&graph->store, err);
+	ret = store_end(&graph->store, remove_in_change(graph, key, &doomed, err), err);
 	if (!ret)
 		graph_bury(graph, &doomed);
 	return ret;

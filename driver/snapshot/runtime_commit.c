@@ -205,12 +205,7 @@ static int change(struct commitment *commit, const char *parent, struct snapdrv_
 
 	if (ret)
 		return ret;
-	ret = commit_in_change(commit, parent, err);
-	if (ret) {
-		store_rollback(store);
-		return ret;
-	}
-	ret = store_commit(store, err);
+	ret = store_end(store, commit_in_change(commit, parent, err), err);
 	if (!ret)
 		graph_bury(commit->graph, &commit->doomed);
 	return ret;

@@ -228,12 +228,7 @@ int runtime_update(struct graph *graph, const char *key, const struct labels *la
 		ret = store_begin(&graph->store, err);
 	if (ret)
 		return ret;
-	ret = update_in_change(graph, key, labels, replace, err);
-	if (ret) {
-		store_rollback(&graph->store);
-		return ret;
-	}
-	ret = store_commit(&graph->store, err);
+	ret = store_end(&graph->store, update_in_change(graph, key, labels, replace, err), err);
 	return ret ? ret : runtime_stat(graph, key, ret_snapshot, err);
 }
 

@@ -425,6 +425,14 @@ void store_rollback(struct store *store)
 	unlock_writer(store);
 }
 
+int store_end(struct store *store, int ret, struct snapdrv_error *err)
+{
+	if (!ret)
+		return store_commit(store, err);
+	store_rollback(store);
+	return ret;
+}
+
 int64_t store_now_ns(void)
 {
 	struct timespec now;

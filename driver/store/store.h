@@ -124,6 +124,13 @@ int store_commit(struct store *store, struct snapdrv_error *err);
 void store_rollback(struct store *store);
 
 /**
+ * store_end() - end a change as it went: store_commit() where @ret, what was done within it returned, is 0, else
+ * store_rollback().
+ * Return: @ret where that is not 0, else store_commit()'s.
+ */
+int store_end(struct store *store, int ret, struct snapdrv_error *err);
+
+/**
  * store_is_new_boot() - whether nobody has called store_mark_boot() since the machine was started: what
  * a power cut left may be anywhere then, since staging/ itself may have lost what was last made in it.
  */
