@@ -6,8 +6,12 @@
 #
 #	tests/lint.sh		check this tree
 #	tests/lint.sh DIR	check the rules of the house in another one (the self-test does so)
+#
+# From outside: TIDY_NODES, how far clang's analyzer follows each function (its own limit: 225,000 nodes).
 set -u -o pipefail
 export LC_ALL=C
+# Debian's own python3 starts faster than one of a version manager.
+[ ! -x /usr/bin/python3 ] || PATH=/usr/bin:$PATH
 TOP=$(cd "$(dirname "$0")/.." && pwd)
 HOUSE=${1:-$TOP}
 cd "$HOUSE" || exit 1
@@ -93,18 +97,19 @@ includes() {
 	done
 }
 
-# The text of a C file without comments and without what stands in strings; lines stay where they are.
+# The text of C files without comments and without what stands in strings; lines stay where they are.
 bare() {
 	python3 -c '
 import re, sys
-text = open(sys.argv[1], encoding="utf-8", errors="replace").read()
 keep = lambda m: m.group(0)[0] + re.sub(r"[^\n]", "", m.group(0)) + m.group(0)[-1] \
     if m.group(0)[0] in "\"\x27" else " " + re.sub(r"[^\n]", "", m.group(0))
-text = re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|\x27(?:\\.|[^\x27\\\n])*\x27", keep, text, flags=re.S)
-for number, line in enumerate(text.split("\n"), 1):
-    if not line.lstrip().startswith("#include"):
-        print(f"{sys.argv[1]}:{number}:{line}")
-' "$1"
+for path in sys.argv[1:]:
+    text = open(path, encoding="utf-8", errors="replace").read()
+    text = re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|\x27(?:\\.|[^\x27\\\n])*\x27", keep, text, flags=re.S)
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.lstrip().startswith("#include"):
+            print(f"{path}:{number}:{line}")
+' "$@"
 }
 
 # only WHERE WHAT PATTERN: files of driver/ and cli/ outside of WHERE name no PATTERN (Perl's).
@@ -130,31 +135,32 @@ calls() {
 }
 forbidden() {
 	BARE=$(mktemp)
-	for file in $(files 'driver/*.c' 'driver/*.h' 'cli/*.c' 'cli/*.h'); do
-		bare "$file"
-	done >"$BARE"
+	# shellcheck disable=SC2046 # words are meant
+	bare $(files 'driver/*.c' 'driver/*.h' 'cli/*.c' 'cli/*.h') >"$BARE"
 	calls
 	rm -f "$BARE"
 }
 
 licence() {
-	for file in $(files '*.c' '*.h' '*.sh' '*.py' Makefile 'tests/run' 'tests/tools/*' '.ci/run' 'vm-tests/*'); do
-		# What a Dockerfile of the collection takes in is as users have it.
-		[[ $file != tests/build/*/context/* ]] || continue
-		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2\.0' || echo "$file: no SPDX line"
-	done
+	# What a Dockerfile of the collection takes in is as users have it.
+	files '*.c' '*.h' '*.sh' '*.py' Makefile 'tests/run' 'tests/tools/*' '.ci/run' 'vm-tests/*' |
+		grep -v '^tests/build/[^/]*/context/' | xargs -r awk '
+			FNR <= 3 && /SPDX-License-Identifier: Apache-2\.0/ { has[FILENAME] }
+			END { for (i = 1; i < ARGC; i++) if (!(ARGV[i] in has)) print ARGV[i] ": no SPDX line" }'
 }
 
 sizes() {
 	# Lines in all, comments too. The one public header is mostly comment: it is the library's manual.
-	for file in $(files '*.c' '*.h' | grep -vx 'driver/snapdrv\.h'); do
-		lines=$(wc -l <"$file")
-		[ "$lines" -le 800 ] || echo "$file: $lines lines, more than 800"
-		[ "$lines" -le 500 ] || [ "$lines" -gt 800 ] || echo "warning: $file: $lines lines, more than 500" >&3
-	done
-	for file in $(files 'driver/*.c' 'cli/*.c'); do
-		head -n 2 "$file" | tail -n 1 | grep -q '^/\*' || echo "$file: its second line does not say what it is for"
-	done
+	files '*.c' '*.h' | grep -vx 'driver/snapdrv\.h' | xargs -r awk '
+		{ lines[FILENAME]++ }
+		END {
+			for (file in lines) {
+				if (lines[file] > 800) print file ": " lines[file] " lines, more than 800"
+				else if (lines[file] > 500) print "warning: " file ": " lines[file] " lines, more than 500" >"/dev/fd/3"
+			}
+		}'
+	files 'driver/*.c' 'cli/*.c' | xargs -r awk '
+		FNR == 2 && !/^\/\*/ { print FILENAME ": its second line does not say what it is for" }'
 }
 
 exec 3>&1
@@ -255,7 +261,7 @@ TIDY+=',-clang-analyzer-unix.Malloc,-clang-analyzer-unix.MallocSizeof,-clang-ana
 
 # One file; what passed once, with the same headers and checks, passes without a run.
 tidy_one() {
-	local flags stamp
+	local flags stamp limit="${TIDY_NODES:+-Xclang -analyzer-config -Xclang max-nodes=$TIDY_NODES}"
 	flags="-std=gnu17 -D_GNU_SOURCE -Idriver -Ibuild/gen $PKG_FLAGS"
 	case $1 in
 	driver/base/error.c | cli/snapdrvd.c) ;;
@@ -263,10 +269,10 @@ tidy_one() {
 	driver/*) flags+=" -include tests/tools/lint-hints.h" ;;
 	esac
 	# shellcheck disable=SC2086 # words are meant
-	stamp=$BUILD/tidy/$({ echo "$TIDY"; gcc $flags -E "$1" 2>/dev/null; } | sha256sum | cut -c 1-40)
+	stamp=$BUILD/tidy/$({ echo "$TIDY $limit"; gcc $flags -E "$1" 2>/dev/null; } | sha256sum | cut -c 1-40)
 	[ ! -e "$stamp" ] || return 0
 	# shellcheck disable=SC2086
-	if out=$(clang-tidy --quiet --checks="$TIDY" --warnings-as-errors='*' "$1" -- $flags 2>/dev/null) && [ -z "$out" ]; then
+	if out=$(clang-tidy --quiet --checks="$TIDY" --warnings-as-errors='*' "$1" -- $flags $limit 2>/dev/null) && [ -z "$out" ]; then
 		touch "$stamp"
 	else
 		grep -E ': (error|warning): ' <<<"$out" || printf '%s\n' "${out:-$1: clang-tidy failed}"
@@ -276,7 +282,7 @@ static_tidy() {
 	mkdir -p "$BUILD/tidy"
 	PKG_FLAGS=$(pkg-config --cflags jansson libarchive libcrypto libzstd mount sqlite3 zlib 2>/dev/null)
 	export -f tidy_one
-	export BUILD TIDY PKG_FLAGS
+	export BUILD TIDY PKG_FLAGS TIDY_NODES=${TIDY_NODES:-}
 	files 'driver/*.c' 'cli/*.c' | xargs -r -P 2 -n 1 bash -c 'tidy_one "$0"'
 }
 
@@ -288,10 +294,15 @@ scripts() {
 		*bash* | '# SPDX'*) [[ $file == *.py ]] || bash -n "$file" ;;
 		esac
 	done
-	for file in $(files '*.py' 'tests/tools/*'); do
-		[[ $file == *.py ]] || [[ $(head -n 1 "$file") == *python3* ]] || continue
-		python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$file" 2>&1 | tail -n 1
-	done
+	files '*.py' 'tests/tools/*' | xargs -r python3 -c '
+import ast, sys
+for path in sys.argv[1:]:
+    text = open(path, encoding="utf-8", errors="replace").read()
+    if path.endswith(".py") or "python3" in text.partition("\n")[0]:
+        try:
+            ast.parse(text, path)
+        except SyntaxError as error:
+            print(error)'
 	for file in $(files 'tests/run' 'tests/*.sh' 'tests/tools/*' '.ci/run'); do
 		case $file in
 		*.py | *.[ch] | tests/tools/*-suppressions | tests/lib.sh | tests/cli/* | tests/backend/* | tests/corpus/*) ;;
