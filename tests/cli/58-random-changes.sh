@@ -3,10 +3,10 @@
 # Random changes of containers, drawn from seeds: diff finds what another way of comparing finds, commit gives
 # the container's tree wherever the image is loaded, and the same DiffID on each driver.
 #
-# From outside: N (seeds, 10), SEED (the first, 1), BACKENDS ("overlay btrfs vfs").
+# From outside: N (seeds, 7), SEED (the first, 1), BACKENDS ("overlay btrfs vfs").
 . "$(dirname "$0")/../lib.sh"
 
-N=${N:-10} SEED=${SEED:-1}
+N=${N:-7} SEED=${SEED:-1}
 CHANGES=$TOOLS/randomchanges.py
 
 # one_change DRIVER SEED: in $HERE; OUT is the image's DiffIDs.

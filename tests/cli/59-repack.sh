@@ -5,10 +5,10 @@
 #
 # A hard link to a file of a lower layer is a copy on overlay, so that the trees themselves differ then.
 #
-# From outside: N (stacks, 15), SEED (the first, 1), BACKENDS ("overlay btrfs vfs").
+# From outside: N (stacks, 10), SEED (the first, 1), BACKENDS ("overlay btrfs vfs").
 . "$(dirname "$0")/../lib.sh"
 
-N=${N:-15} SEED=${SEED:-1}
+N=${N:-10} SEED=${SEED:-1}
 PACK=$WORK/packlayer
 
 case_ "the helper compiles" compile_helper "$TESTS/cli/packlayer.c" "$PACK"

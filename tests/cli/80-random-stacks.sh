@@ -3,10 +3,10 @@
 # Random stacks of layers, drawn from seeds: each is the tree of the model in tools/randomstack.py (section 5
 # of the design), on every backend, and umoci's where umoci can.
 #
-# From outside: N (stacks, 100), SEED (the first, 1), BACKENDS ("overlay btrfs vfs").
+# From outside: N (stacks, 60), SEED (the first, 1), BACKENDS ("overlay btrfs vfs").
 . "$(dirname "$0")/../lib.sh"
 
-N=${N:-100} SEED=${SEED:-1}
+N=${N:-60} SEED=${SEED:-1}
 SEEDS="seeds $SEED-$((SEED + N - 1))"
 
 random_stacks() {
