@@ -112,9 +112,8 @@ pages() {
 	local page reference
 	(cd "$SHARE/man" && mandoc -Tlint -W warning $(grep -L '^\.so ' man?/*)) >lint || fail_ "$(<lint)"
 	same "" "$(<lint)"
-	for page in "$SHARE"/man/man?/*; do
-		(cd "$SHARE/man" && man --warnings -E UTF-8 -l -Tutf8 -Z "$page") 2>>warnings >/dev/null
-	done
+	# What `man --warnings` runs for each page.
+	(cd "$SHARE/man" && groff -s -t -K utf8 -man -w mac -Tutf8 -Z man?/*) 2>warnings >/dev/null
 	same "" "$(<warnings)"
 	grep -hoE '^\.BR [a-z_\\-]+ \([138]\)' "$SHARE"/man/man?/* | tr -d '\\(),' | sort -u >references
 	[ "$(wc -l <references)" -gt 20 ]
@@ -149,21 +148,20 @@ pages_say() {
 case_ "the page of each command has all parts, and the options that the command has" pages_say
 
 library_pages() {
-	local name page
+	local name page text head
 	for name in $(functions); do
-		page=$SHARE/man/man3/$name.3
-		if grep -q '^\.so ' "$page"; then
-			page=$SHARE/man/$(sed -n 's/^\.so //p' "$page")
-		fi
-		mandoc -Tascii "$page" | col -b >text
-		grep -qE "[ *]$name\(" text || fail_ "$name: its page does not show how it is called"
-		sed -n '/^NAME/,/^SYNOPSIS/p' text | grep -q "$name" || fail_ "$name: not in its NAME"
-		! grep -E '@[a-z]|/\*\*' text || fail_ "$name: not all of the comment was understood"
+		page=$(<"$SHARE/man/man3/$name.3")
+		[[ $page == ".so "* ]] || page=".so man3/$name.3"
+		text=$(mandoc -Tascii "$SHARE/man/${page#.so }" | col -b)
+		[[ $text =~ [\ *]"$name("  ]] || fail_ "$name: its page does not show how it is called"
+		head=${text#*$'\n'NAME} head=${head%%$'\n'SYNOPSIS*}
+		[[ $head == *"$name"* ]] || fail_ "$name: not in its NAME"
+		[[ ! $text =~ @[a-z]|/\*\* ]] || fail_ "$name: not all of the comment was understood"
 	done
-	MANWIDTH=200 mandoc -Tascii "$SHARE/man/man3/libsnapdrv.3" | col -b >text
-	sed -n '/^THREADS/,/^SEE/p' text | grep -q 'one thread at a time'
+	text=$(MANWIDTH=200 mandoc -Tascii "$SHARE/man/man3/libsnapdrv.3" | col -b)
+	sed -n '/^THREADS/,/^SEE/p' <<<"$text" | grep -q 'one thread at a time'
 	for name in $(functions); do
-		grep -q "$name(3)" text || fail_ "libsnapdrv(3) does not name $name"
+		[[ $text == *"$name(3)"* ]] || fail_ "libsnapdrv(3) does not name $name"
 	done
 }
 case_ "each function has a page that shows its declaration, and libsnapdrv(3) names it" library_pages
@@ -340,12 +338,12 @@ in_zsh() {
 	rm -f "$CASE/hits" "$CASE/hits.done"
 	touch "$CASE/hits"
 	SHARE=$SHARE HITS=$CASE/hits LINE=$1 ZDOTDIR=$CASE/tmp timeout 30 zsh -f -c '
-		zmodload zsh/zpty
+		zmodload zsh/zpty zsh/zselect
 		zpty shell "stty cols 200; zsh -f -i"
 		zpty -w shell "source $HITS.setup"
-		while [[ ! -e $HITS.ready ]]; do sleep 0.02; done
+		while [[ ! -e $HITS.ready ]]; do zselect -t 2; done
 		zpty -n -w shell "$LINE"$'"'\t'"'
-		while [[ ! -e $HITS.done ]]; do sleep 0.02; zpty -rt shell ignored; done
+		while [[ ! -e $HITS.done ]]; do zselect -t 2; zpty -rt shell ignored; done
 		zpty -d shell' >/dev/null
 	rm -f "$CASE/hits.ready"
 	cat "$CASE/hits"
