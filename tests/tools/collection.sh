@@ -15,8 +15,9 @@ CHECK="$PYTHON $TOOLS/buildcheck"
 
 $CHECK base "$WORK/base.tar" || exit 1
 
-# prepare NAME: a copy of it is where the case stands.
+# prepare NAME: a copy of it is where the case stands. For all that follows.
 prepare() {
+	NAME=$1
 	cp -r "$COLLECTION/$1" "$CASE/$1"
 	cd "$CASE/$1"
 	chmod -R u=rwX,go=rX .
@@ -44,6 +45,12 @@ ours() {
 	config_of localhost/built:1 "$CONFIG"
 	expect_exit 0 snap create --name built localhost/built:1
 	TREE=$OUT
+}
+
+# Nothing is left where things are made, and the store is sound.
+sound() {
+	same "" "$(ls "$ROOT/staging")"
+	expect_exit 0 snap check
 }
 
 # collection KIND: the names of those that are `good`, or `bad`.

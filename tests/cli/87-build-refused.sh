@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# build: every Dockerfile of tests/build that must be refused is, with its line; and buildah refuses it too, but for what
+# the file `differs` says.
+. "$(dirname "$0")/../lib.sh"
+. "$TOOLS/collection.sh"
+buildah_takes_bases
+
+refused_by_both() {
+	if grep -qx 'buildah is not asked' differs 2>/dev/null; then
+		return
+	elif grep -qx 'buildah builds' differs 2>/dev/null; then
+		theirs || fail_ "buildah does not build it any more"
+	elif theirs; then
+		fail_ "buildah builds it"
+	fi
+}
+
+# What is refused leaves no image, no container, no mount and a sound store; lib.sh looks for mounts.
+is_refused() {
+	local exits error
+	prepare "$1"
+	exits=$(sed -n 's/^exit //p' expect) error=$(sed -n 's/^error //p' expect)
+	expect_exit 0 snap load "$WORK/base.tar"
+	snap images >"$CASE/.before"
+	expect_exit "$exits" snap build -q "${ARGS[@]}" "${FILE[@]}" -t localhost/built:1 context
+	grep -E '^snapdrv: ' <<<"$ERR" | tail -n 1 | grep -qF -- "$error" || fail_ "want '$error', not: $ERR"
+	[ "$exits" != 5 ] || one_line_error
+	snap images | diff "$CASE/.before" - || fail_ "there is an image"
+	same "" "$(snap ls -q)"
+	sound
+	refused_by_both
+}
+
+for name in $(collection bad); do
+	case_ "$name: is refused, with the line, and leaves nothing; buildah refuses it too" is_refused "$name"
+done
