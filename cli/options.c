@@ -234,7 +234,7 @@ static int parser_complain(const struct parser *parser, int answer, const char *
 
 /*
  * Read @argv from its second word on. The first mistake is kept while the rest is read, because a
- * --json behind it says how it is to be reported. @words: where words that are no options go.
+ * --json behind it says how it is to be reported. @words: where words that are no options go, or NULL.
  */
 static int parser_run(struct parser *parser, int argc, char **argv, char **words, size_t *n_words,
 		      struct snapdrv_error *err)
@@ -249,7 +249,8 @@ static int parser_run(struct parser *parser, int argc, char **argv, char **words
 		int at;
 
 		if (answer == 1) {
-			words[(*n_words)++] = optarg;
+			if (words)
+				words[(*n_words)++] = optarg;
 			continue;
 		}
 		if (answer == '?' || answer == ':') {
