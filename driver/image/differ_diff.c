@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing the layer that leads from one runtime's tree to another: changes -> tar -> hash -> compress -> hash. */
 #include <errno.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"

@@ -126,7 +126,8 @@ void store_rollback(struct store *store);
 /**
  * store_end() - end a change as it went: store_commit() where @ret, what was done within it returned, is 0, else
  * store_rollback().
- * Return: @ret where that is not 0, else store_commit()'s.
+ * Return: @ret where that is not 0, also a positive one (what was found before the change has gone), else
+ * store_commit()'s.
  */
 int store_end(struct store *store, int ret, struct snapdrv_error *err);
 
