@@ -7,7 +7,7 @@ REF=containerd.io/snapshot.ref
 
 # ---- what is applied: made once for all -----------------------------------------------------------
 
-# layers LAYOUT: a line for each layer of its first image: the file, its media type, DiffID, ChainID, digest, size.
+# layers LAYOUT: a line for each layer of its first image: the file, its media type, DiffID, ChainID.
 layers() {
 	"$PYTHON" -IS - "$1" <<'PY'
 import hashlib, json, sys
@@ -20,7 +20,7 @@ manifest = load(json.load(open(f"{top}/index.json"))["manifests"][0]["digest"])
 chain = None
 for layer, diff in zip(manifest["layers"], load(manifest["config"]["digest"])["rootfs"]["diff_ids"]):
     chain = diff if chain is None else "sha256:" + hashlib.sha256(f"{chain} {diff}".encode()).hexdigest()
-    print(blob(layer["digest"]), layer["mediaType"], diff, chain, layer["digest"], layer["size"])
+    print(blob(layer["digest"]), layer["mediaType"], diff, chain)
 PY
 }
 # corpus ROOM: the layouts of tests/corpus/ROOM in $WORK/ROOM/NAME/layout.
@@ -53,10 +53,10 @@ PY
 
 # apply_all LAYOUT: prepare, apply, commit each layer as containerd does; TOP is the last name.
 apply_all() {
-	local file type diff chain words=() number=0 told stack
+	local file type diff chain words=() number=0 told stack files
 	stack=$(layers "$1")
 	TOP_NAME=-
-	while read -r file type diff chain _; do
+	while read -r file type diff chain; do
 		number=$((number + 1))
 		words+=(, prepare "extract-$number-$chain" "$TOP_NAME" "$REF=$chain" , apply "extract-$number-$chain" "$file" "$type"
 			, commit "$chain" "extract-$number-$chain" "$REF=$chain")
@@ -64,7 +64,9 @@ apply_all() {
 	done <<<"$stack"
 	told=$(runtime "${words[@]:1}") || fail_ "$(tail -n 1 <<<"$told")"
 	same "$(cut -d ' ' -f 3 <<<"$stack")" "$(grep ^sha256: <<<"$told" | cut -d ' ' -f 1)"
-	same "$(cut -d ' ' -f 5,6 <<<"$stack")" "$(grep ^sha256: <<<"$told" | cut -d ' ' -f 3,4)"
+	mapfile -t files < <(cut -d ' ' -f 1 <<<"$stack")
+	same "$(paste -d ' ' <(sha256sum "${files[@]}" | sed 's/^/sha256:/; s/ .*//') <(stat -c %s "${files[@]}"))" \
+		"$(grep ^sha256: <<<"$told" | cut -d ' ' -f 3,4)"
 }
 # view_of NAME DIR: mount what it shows.
 view_of() {
@@ -149,7 +151,7 @@ loaded_before() {
 	before=$(trees)
 	# Without its label nobody is offered what is there: it is applied, and dropped at the commit.
 	TOP_NAME=-
-	while read -r file type diff chain _; do
+	while read -r file type diff chain; do
 		runtime prepare k "$TOP_NAME" , apply k "$file" , commit "my-$chain" k >/dev/null
 		TOP_NAME="my-$chain"
 	done < <(layers "$STACK")
@@ -195,7 +197,7 @@ rebased() {
 		return
 	fi
 	# All of them on nothing, as containerd unpacks side by side; then each gets its parent.
-	while read -r file type diff chain _; do
+	while read -r file type diff chain; do
 		case $chain in
 		"$(sed -n 3p list | cut -d ' ' -f 4)")
 			runtime prepare "k-$chain" - "$REF=$chain" >/dev/null
@@ -208,7 +210,7 @@ rebased() {
 			;;
 		esac
 	done <list
-	while read -r file type diff chain _; do
+	while read -r file type diff chain; do
 		if [ "$chain" = "$(sed -n 3p list | cut -d ' ' -f 4)" ]; then
 			runtime prepare "k-$chain" "$parent" , apply "k-$chain" "$file" , commit "$chain" "k-$chain" >/dev/null
 		elif [ $parent = - ]; then
@@ -257,7 +259,7 @@ PY
 	same_tree "$WANT" v
 	umount v
 	[ "$BACKEND" = overlay ] || return 0
-	read -r file type diff chain _ < <(layers linked | tail -n 1)
+	read -r file type diff chain < <(layers linked | tail -n 1)
 	runtime prepare k - "$REF=$chain" , apply k "$file" >/dev/null
 	fails 1 $EOPNOTSUPP rebase n k "$(layers linked | sed -n 1p | cut -d ' ' -f 4)"
 }
@@ -383,7 +385,7 @@ refused_corpus() {
 		echo "$dir"
 		ROOT=$CASE/store-${dir##*/}
 		parent=- status=0 words=()
-		while read -r file type _ chain _; do
+		while read -r file type _ chain; do
 			words+=(, prepare "k$chain" "$parent" , apply "k$chain" "$file" "$type" , commit "n-$chain" "k$chain")
 			parent=n-$chain
 		done < <(layers "$dir/layout")
