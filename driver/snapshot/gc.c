@@ -276,9 +276,7 @@ static int gc_strays(struct graph *graph, int is_dry, struct snapdrv_gc_count *c
 	count->count += strays.count;
 	for (size_t i = 0; i < strays.count; i++)
 		count->bytes += stray_usage(graph, &strays.items[i]);
-	if (!is_dry)
-		graph_empty_session(graph);
-	return 0;
+	return is_dry ? 0 : graph_empty_session(graph, err);
 }
 
 int graph_gc(struct graph *graph, const struct snapdrv_gc_options *options,

@@ -163,28 +163,38 @@ static int restore_drafts(struct graph *graph, int session_fd, const char *sessi
 	return errno ? fail_errno(err, "list staging/%s", session) : 0;
 }
 
-/* Remove all that is in a session's directory: files, and trees, which only the backend can remove. */
-static void empty_session(struct graph *graph, int session_fd)
+/*
+ * Remove all that is in a session's directory: files, and trees, which only the backend can remove. What cannot
+ * be removed keeps none of the others. Return: 0, or the first error.
+ */
+static int empty_session(struct graph *graph, int session_fd, struct snapdrv_error *err)
 {
 	cleanup_dir DIR *dir = file_list(session_fd, ".");
 	struct dirent *entry;
+	int first = 0;
 
-	while (dir && (entry = file_next(dir))) {
-		if (unlinkat(session_fd, entry->d_name, 0))
-			graph->backend.ops->drop(&graph->backend, session_fd, entry->d_name, NULL);
+	if (!dir)
+		return fail_errno(err, "list a directory of staging");
+	while ((entry = file_next(dir))) {
+		if (unlinkat(session_fd, entry->d_name, 0)) {
+			int ret = graph->backend.ops->drop(&graph->backend, session_fd,
+							   entry->d_name, first ? NULL : err);
+
+			first = first ? first : ret;
+		}
 	}
+	return first ? first : errno ? fail_errno(err, "list a directory of staging") : 0;
 }
 
-void graph_empty_session(struct graph *graph)
+int graph_empty_session(struct graph *graph, struct snapdrv_error *err)
 {
-	if (graph->store.session_fd >= 0)
-		empty_session(graph, graph->store.session_fd);
+	return graph->store.session_fd < 0 ? 0 : empty_session(graph, graph->store.session_fd, err);
 }
 
 void graph_close(struct graph *graph)
 {
 	graph_flush(graph, NULL);
-	graph_empty_session(graph);
+	graph_empty_session(graph, NULL);
 	store_close(&graph->store);
 }
 
@@ -376,8 +386,9 @@ static int sweep_strays(struct graph *graph, struct snapdrv_error *err)
 	cleanup_strays struct strays strays = {0};
 	int ret = graph_find_strays(graph, 0, &strays, err);
 
+	/* What is garbage and cannot be removed keeps nobody from the store; gc tells of it. */
 	if (!ret)
-		graph_empty_session(graph);
+		graph_empty_session(graph, NULL);
 	return ret;
 }
 
@@ -390,6 +401,22 @@ static void drop_cgroups(const char *session)
 	sandbox_drop_cgroups(prefix);
 }
 
+/* Remove the session of a process that has ended without it. */
+static int sweep_session(struct graph *graph, int session_fd, const char *name,
+			 struct snapdrv_error *err)
+{
+	int ret = graph->backend.ops->active_safety == SAFE_MADE
+			  ? restore_drafts(graph, session_fd, name, err)
+			  : 0;
+
+	if (!ret)
+		ret = empty_session(graph, session_fd, err);
+	drop_cgroups(name);
+	if (!ret && unlinkat(graph->store.staging_fd, name, AT_REMOVEDIR) && errno != ENOENT)
+		ret = fail_errno(err, "remove staging/%s", name);
+	return ret;
+}
+
 int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 {
 	int found, is_new_boot, n_dead = 0, fd;
@@ -398,21 +425,10 @@ int graph_sweep(struct graph *graph, struct snapdrv_error *err)
 	if (graph->store.is_read_only)
 		return 0;
 	while ((found = store_take_dead_session(&graph->store, name, &fd, err)) == 1) {
-		found = graph->backend.ops->active_safety == SAFE_MADE
-				? restore_drafts(graph, fd, name, err)
-				: 0;
-		if (found) {
-			close(fd);
-			return found;
-		}
-		empty_session(graph, fd);
-		drop_cgroups(name);
-		if (unlinkat(graph->store.staging_fd, name, AT_REMOVEDIR) && errno != ENOENT) {
-			found = fail_errno(err, "remove staging/%s", name);
-			close(fd);
-			return found;
-		}
+		found = sweep_session(graph, fd, name, err);
 		close(fd);
+		if (found)
+			return found;
 		n_dead++;
 	}
 	if (found < 0)

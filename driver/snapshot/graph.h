@@ -86,8 +86,12 @@ enum strays_flags {
 int graph_find_strays(struct graph *graph, unsigned flags, struct strays *ret_strays,
 		      struct snapdrv_error *err);
 
-/** graph_empty_session() - remove all that this handle has in its session. */
-void graph_empty_session(struct graph *graph);
+/**
+ * graph_empty_session() - remove all that this handle has in its session.
+ *
+ * Return: 0; or the first error: all else has been removed nevertheless.
+ */
+int graph_empty_session(struct graph *graph, struct snapdrv_error *err);
 
 /** stray_usage() - bytes on disk of one of them; 0 when it cannot be told. */
 uint64_t stray_usage(struct graph *graph, const struct stray *stray);
