@@ -7,7 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int served(unsigned char *status)
+/* @answer: whether it was refused, and the exit status. */
+static int ask(unsigned char answer[2])
 {
 	union {
 		struct cmsghdr header;
@@ -27,16 +28,16 @@ static int served(unsigned char *status)
 					  .cmsg_type = SCM_RIGHTS};
 	memcpy(CMSG_DATA(&control.header), standard, sizeof standard);
 	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-	       sendmsg(fd, &message, MSG_NOSIGNAL) == 1 && recv(fd, status, 1, 0) == 1;
+	       sendmsg(fd, &message, MSG_NOSIGNAL) == 1 && recv(fd, answer, 2, MSG_WAITALL) == 2;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned char status;
+	unsigned char answer[2];
 
 	(void)argc;
-	if (served(&status)) {
-		return status;
+	if (ask(answer) && !answer[0]) {
+		return answer[1];
 	}
 	execv(PYTHON, argv);
 	perror(PYTHON);
