@@ -163,7 +163,10 @@ COMPLETIONS := $(addprefix $(BUILD)/completions/snapdrv.,bash zsh fish)
 
 docs: $(PAGES) $(COMPLETIONS) $(BUILD)/man/man3/.made
 
-$(BUILD)/man/exit-status: cli/doc/header.awk driver/snapdrv.h
+# The public header and what it is made of, in the order of the manual.
+PUBLIC_PARTS := $(addsuffix .h,$(addprefix driver/snapdrv/,error store load image container snapshot layer build space check scratch))
+
+$(BUILD)/man/exit-status: cli/doc/header.awk driver/snapdrv/error.h
 	@mkdir -p $(@D)
 	@awk -v codes=1 -f $^ >$@.new && mv $@.new $@
 
@@ -176,9 +179,10 @@ $(BUILD)/man/man8/%.8: cli/doc/%.8.in $(BUILD)/doc $(BUILD)/man/exit-status
 	$(call say,DOC)$(BUILD)/doc $< $(BUILD)/man/exit-status >$@.new && mv $@.new $@
 
 # One page for each function, and one for the library.
-$(BUILD)/man/man3/.made: cli/doc/header.awk driver/snapdrv.h cli/doc/libsnapdrv.3.in
+$(BUILD)/man/man3/.made: cli/doc/header.awk driver/snapdrv.h $(PUBLIC_PARTS) cli/doc/libsnapdrv.3.in
 	@mkdir -p $(@D) && rm -f $(@D)/*.3
-	$(call say,DOC)awk -v directory=$(@D) -v version=$(VERSION) -v date="$(DOC_DATE)" -f $^ && touch $@
+	$(call say,DOC)cat driver/snapdrv.h $(PUBLIC_PARTS) | \
+		awk -v directory=$(@D) -v version=$(VERSION) -v date="$(DOC_DATE)" -f $< - cli/doc/libsnapdrv.3.in && touch $@
 
 $(BUILD)/completions/%: cli/doc/%.in $(BUILD)/doc
 	@mkdir -p $(@D)
@@ -333,6 +337,7 @@ install: all
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsnapdrv.so
 	install -D -m 644 $(BUILD)/public/libsnapdrv.a $(DESTDIR)$(LIBDIR)/libsnapdrv.a
 	install -D -m 644 driver/snapdrv.h $(DESTDIR)$(INCLUDEDIR)/snapdrv.h
+	install -d $(DESTDIR)$(INCLUDEDIR)/snapdrv && install -m 644 $(PUBLIC_PARTS) $(DESTDIR)$(INCLUDEDIR)/snapdrv
 	$(call install_filled,driver/libsnapdrv.pc.in,$(PKGCONFIGDIR)/libsnapdrv.pc)
 	$(call install_filled,cli/snapdrvd.service.in,$(UNITDIR)/snapdrvd.service)
 	$(call install_filled,cli/snapdrvd.socket.in,$(UNITDIR)/snapdrvd.socket)
@@ -346,6 +351,8 @@ install: all
 
 uninstall: docs
 	rm -f $(DESTDIR)$(BINDIR)/snapdrv $(DESTDIR)$(SBINDIR)/snapdrvd $(DESTDIR)$(INCLUDEDIR)/snapdrv.h
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/snapdrv/,$(notdir $(PUBLIC_PARTS)))
+	[ ! -d $(DESTDIR)$(INCLUDEDIR)/snapdrv ] || rmdir $(DESTDIR)$(INCLUDEDIR)/snapdrv
 	rm -f $(DESTDIR)$(LIBDIR)/libsnapdrv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) \
 		$(DESTDIR)$(LIBDIR)/libsnapdrv.so $(DESTDIR)$(LIBDIR)/libsnapdrv.a
 	rm -f $(DESTDIR)$(PKGCONFIGDIR)/libsnapdrv.pc

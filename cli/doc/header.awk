@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Manual pages of section 3, from the comments of the public header.
 #
-#	awk -v directory=D -v version=V -v date=DAY -f header.awk snapdrv.h libsnapdrv.3.in
+#	cat snapdrv.h snapdrv/*.h | awk -v directory=D -v version=V -v date=DAY -f header.awk - libsnapdrv.3.in
 #		write D/FUNCTION.3 for each function, and D/libsnapdrv.3
-#	awk -v codes=1 -f header.awk snapdrv.h
+#	awk -v codes=1 -f header.awk snapdrv/error.h
 #		print the kinds of failure as the list of exit statuses
 #
 # A comment of the header is `/** NAME() - summary`, lines `@parameter: text`, paragraphs, and one that
 # starts with `Return:`; the declarations follow it at once. Comments of types are alike, and so are
-# those that are only a sentence. Headings are `/* ---- words ---- */`.
+# those that are only a sentence. What each header is for, `/* Words: more words. */`, is a heading.
 
 function trim(text) {
 	sub(/^[ \t]+/, "", text)
@@ -248,7 +248,7 @@ function remember(   names, name, rest, one) {
 # ---- the header ----
 
 FNR == 1 { n_files++ }
-BEGIN { heading = "the handle"; state = "" }
+BEGIN { state = "" }
 
 n_files == 1 && FNR > 1 && !opened && /^\/\*$/ { state = "opening"; next }
 state == "opening" {
@@ -265,9 +265,8 @@ state == "opening" {
 	}
 	next
 }
-n_files == 1 && /^\/\* ---- / {
-	heading = $0
-	gsub(/^\/\* -+ | -+ \*\/$/, "", heading)
+n_files == 1 && state == "" && /^\/\* [A-Z][^:]*: .*\. \*\/$/ {
+	heading = substr($0, 4, index($0, ":") - 4)
 	next
 }
 n_files == 1 && state == "" && /^\/\*\*/ {

@@ -21,7 +21,7 @@ fi
 # functions: those that the header declares, as the compiler sees it.
 functions() {
 	echo '#include "snapdrv.h"' | gcc -x c -I"$TOP/driver" -fsyntax-only -aux-info "$CASE/declared" -
-	grep -F '/snapdrv.h:' "$CASE/declared" | grep -o 'snapdrv_[a-z0-9_]* (' | tr -d ' (' | sort -u
+	grep -F '/driver/snapdrv/' "$CASE/declared" | grep -o 'snapdrv_[a-z0-9_]* (' | tr -d ' (' | sort -u
 }
 
 # ---- files ------------------------------------------------------------------------------------
@@ -33,7 +33,8 @@ places() {
 	local version
 	version=$("$SNAPDRV" --version | sed 's/^snapdrv //')
 	{
-		printf '%s\n' /usr/local/bin/snapdrv /usr/local/include/snapdrv.h /usr/local/lib/libsnapdrv.a \
+		printf '%s\n' /usr/local/bin/snapdrv /usr/local/include/snapdrv.h \
+			/usr/local/include/snapdrv/{build,check,container,error,image,layer,load,scratch,snapshot,space,store}.h /usr/local/lib/libsnapdrv.a \
 			/usr/local/lib/libsnapdrv.so /usr/local/lib/libsnapdrv.so.0 "/usr/local/lib/libsnapdrv.so.$version" \
 			/usr/local/lib/pkgconfig/libsnapdrv.pc /usr/local/lib/systemd/system/snapdrvd.{service,socket} \
 			/usr/local/share/bash-completion/completions/snapdrv /usr/local/share/zsh/site-functions/_snapdrv \
