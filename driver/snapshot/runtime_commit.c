@@ -304,7 +304,7 @@ int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, 
 		    struct snapdrv_error *err)
 {
 	struct store *store = &graph->store;
-	int is_active, ret;
+	int is_active, ret, changed;
 	int64_t tree;
 
 	if (!tree_of_dir(graph, dir_fd, &is_active, &tree) || !is_active)
@@ -312,19 +312,17 @@ int runtime_applied(struct graph *graph, int dir_fd, const struct digest *diff, 
 	ret = store_begin_lazy(store, err);
 	if (ret)
 		return ret;
-	ret = db_run(store->db, err,
-		     "UPDATE runtime_name SET diff_id = ?, root_opaque = ? WHERE kind = 'a' AND"
-		     " snapshot IN (SELECT id FROM snapshot WHERE tree = ?)",
-		     "sii", diff ? digest_format(diff).text : NULL,
-		     (int64_t) !!(flags & APPLIED_ROOT_OPAQUE), tree);
-	if (ret > 0 && db_run(store->db, err, "UPDATE tree SET needs_look = ? WHERE id = ?", "ii",
-			      (int64_t) !!(flags & APPLIED_ON_NOTHING), tree) < 0)
+	changed = db_run(store->db, err,
+			 "UPDATE runtime_name SET diff_id = ?, root_opaque = ? WHERE kind = 'a' AND"
+			 " snapshot IN (SELECT id FROM snapshot WHERE tree = ?)",
+			 "sii", diff ? digest_format(diff).text : NULL,
+			 (int64_t) !!(flags & APPLIED_ROOT_OPAQUE), tree);
+	ret = changed < 0 ? changed : 0;
+	if (changed > 0 && db_run(store->db, err, "UPDATE tree SET needs_look = ? WHERE id = ?",
+				  "ii", (int64_t) !!(flags & APPLIED_ON_NOTHING), tree) < 0)
 		ret = -EIO;
-	if (ret < 0) {
-		store_rollback(store);
-		return ret;
-	}
-	return store_commit(store, err) ? -EIO : ret > 0;
+	ret = store_end(store, ret, err);
+	return ret ? ret : changed > 0;
 }
 
 int runtime_ref(struct graph *graph, int dir_fd, char ret_ref[DIGEST_TEXT_SIZE],

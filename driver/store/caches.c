@@ -107,10 +107,7 @@ int cache_note(struct store *store, const struct cache *cache, const char *id,
 		     " ON CONFLICT(name) DO UPDATE SET bytes = excluded.bytes,"
 		     " used_ns = excluded.used_ns",
 		     "ssii", cache->name, id, (int64_t)usage.bytes, store_now_ns());
-	if (ret >= 0)
-		return store_commit(store, err);
-	store_rollback(store);
-	return ret;
+	return store_end(store, ret < 0 ? ret : 0, err);
 }
 
 static int sweep_one(struct store *store, int caches_fd, const char *name, int only_count,
@@ -135,10 +132,7 @@ static int sweep_one(struct store *store, int caches_fd, const char *name, int o
 	if (ret)
 		return ret;
 	ret = db_run(store->db, err, "DELETE FROM build_cache WHERE name = ?", "s", name);
-	if (ret >= 0)
-		ret = store_commit(store, err);
-	else
-		store_rollback(store);
+	ret = store_end(store, ret < 0 ? ret : 0, err);
 	return ret ? ret : file_remove_tree(store->session_fd, moved.text, err);
 }
 
