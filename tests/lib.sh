@@ -26,7 +26,7 @@ TOOLS=$TESTS/tools
 SNAPDRV=$(realpath "${SNAPDRV:-$TOP/build/snapdrv}")
 BACKEND=${BACKEND:-overlay}
 CACHE=${SNAPDRV_CACHE:-/var/cache/snapdrv-test}
-# A test starts it a dozen times: Debian's own needs a quarter of the time for it that one of a version manager does.
+# Debian's own starts in a quarter of the time that one of a version manager takes. See python().
 PYTHON=${PYTHON:-$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || python3 -c 'import sys; print(sys.executable)')}
 export TESTS TOP TOOLS SNAPDRV BACKEND PYTHON SNAPDRV_CACHE=$CACHE SNAPDRV_DRIVER=$BACKEND
 unset SNAPDRV_ROOT
@@ -295,7 +295,7 @@ refused() {
 
 # store_snapshot FILE: every row of every table, and every file of the store.
 store_snapshot() {
-	"$PYTHON" "$TOOLS/storedump" "$ROOT" >"$1"
+	python "$TOOLS/storedump" "$ROOT" >"$1"
 }
 
 # rootfs_of SOURCE [OPTION...]: load one image, make a container; OUT is its rootfs.
@@ -305,10 +305,16 @@ rootfs_of() {
 	expect_exit 0 snap create "${OUT##* }"
 }
 
+# python ARGUMENT...: by one that is started already where tests/run has one (tools/pythond), so that it is no process of
+# this shell's: what is to get a signal, or to wait beside the case, is "$PYTHON".
+python() {
+	"${PYTHON_CLIENT:-$PYTHON}" "$@"
+}
+
 # ---- trees, documents, images -----------------------------------------------------------------
 
 treedump() {
-	"$PYTHON" -IS "$TOOLS/treedump" "$@"
+	python -IS "$TOOLS/treedump" "$@"
 }
 
 # same_tree WANT GOT [TREEDUMP-OPTION...]: the two trees are the same.
@@ -329,7 +335,7 @@ same() {
 
 # pick EXPRESSION: from the JSON document on stdin (`d`), what the Python expression gives.
 pick() {
-	"$PYTHON" -IS -c '
+	python -IS -c '
 import json, sys
 d = json.load(sys.stdin)
 v = eval(sys.argv[1])
@@ -348,7 +354,7 @@ layout() {
 	{
 		echo 'from mklayout import *'
 		cat
-	} | PYTHONPATH=$TOOLS "$PYTHON" -S - "$@" || fail_ "the test's own image could not be made"
+	} | PYTHONPATH=$TOOLS python -S - "$@" || fail_ "the test's own image could not be made"
 }
 
 # real KIND: path of an image that other programs made; see tools/realimage.

@@ -24,7 +24,7 @@ Layout(one()).write_docker_archive(top + "/docker-new-reverse.tar", reverse=True
 docker_archive([one()], top + "/docker-old-first.tar", order="manifest-first")
 END
 umoci raw unpack --image "$FORMS/plain:latest" "$FORMS/tree" 2>/dev/null || exit 1
-ID=$("$PYTHON" -c '
+ID=$(python -c '
 import json, sys
 top = sys.argv[1] + "/plain/"
 index = json.load(open(top + "index.json"))

@@ -246,7 +246,7 @@ case_ "refused: a layout whose blobs/ is a symlink; the layout itself may be one
 
 # peak COMMAND...: its peak of resident memory in kB goes to the file `peak`. Sanitizers need more for themselves.
 peak() {
-	"$PYTHON" -c '
+	python -c '
 import resource, subprocess, sys
 status = subprocess.call(sys.argv[1:])
 open("peak", "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
@@ -336,7 +336,7 @@ options_in_config() {
 	same "etc own" "$(ls "$OUT" | xargs)"
 	! grep -F " $OUT " /proc/self/mountinfo | grep -qE 'redirect_dir=on|upperdir=/etc|lowerdir=/:' ||
 		fail_ "$(grep -F " $OUT " /proc/self/mountinfo)"
-	"$PYTHON" - bundle/config.json <<-'END'
+	python - bundle/config.json <<-'END'
 		import json, sys
 		mounts = json.load(open(sys.argv[1]))["mounts"]
 		assert mounts and "upperdir" not in json.dumps(mounts), mounts

@@ -24,10 +24,10 @@ for name in small layers sibling stream; do
 	umoci raw unpack --image "$IMAGES/$name:1" "$IMAGES/$name.tree" 2>"$WORK/umoci.log" || { cat "$WORK/umoci.log"; exit 1; }
 done
 digest_of() {
-	"$PYTHON" -c 'import json, sys; print(json.load(open(sys.argv[1] + "/index.json"))["manifests"][0]["digest"])' "$IMAGES/$1"
+	python -c 'import json, sys; print(json.load(open(sys.argv[1] + "/index.json"))["manifests"][0]["digest"])' "$IMAGES/$1"
 }
 manifest_of() {
-	"$PYTHON" -c 'import json, sys; top = sys.argv[1] + "/"; d = json.load(open(top + "index.json"))["manifests"][0]["digest"]
+	python -c 'import json, sys; top = sys.argv[1] + "/"; d = json.load(open(top + "index.json"))["manifests"][0]["digest"]
 print(open(top + "blobs/" + d.replace(":", "/")).read())' "$IMAGES/$1"
 }
 

@@ -108,7 +108,7 @@ Layout(Image([[file("a", b"a"), directory("d"), file("d/x", b"x")], [file("b", b
 	names="shared:1")).write_dir(sys.argv[1])
 PY
 chains() {
-	mapfile -t CHAIN < <(snap --json inspect shared:1 | "$PYTHON" -c '
+	mapfile -t CHAIN < <(snap --json inspect shared:1 | python -c '
 import json, sys
 d = json.load(sys.stdin)
 def walk(v):

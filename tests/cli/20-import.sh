@@ -48,7 +48,7 @@ case_ "import from a pipe, compressed too" standard_input
 # config_of NAME: the "config" object within what inspect says.
 config_of() {
 	expect_exit 0 snap inspect "$1"
-	"$PYTHON" -c '
+	python -c '
 import json, sys
 
 def find(value):

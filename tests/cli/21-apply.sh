@@ -9,7 +9,7 @@ REF=containerd.io/snapshot.ref
 
 # layers LAYOUT: a line for each layer of its first image: the file, its media type, DiffID, ChainID.
 layers() {
-	"$PYTHON" -IS - "$1" <<'PY'
+	python -IS - "$1" <<'PY'
 import hashlib, json, sys
 top = sys.argv[1]
 def blob(digest):
@@ -26,7 +26,7 @@ PY
 # corpus ROOM: the layouts of tests/corpus/ROOM in $WORK/ROOM/NAME/layout.
 corpus() {
 	mkdir -p "$WORK/$1" "$WORK/canary"
-	PYTHONPATH=$TESTS/corpus:$TOOLS "$PYTHON" - "$TESTS/corpus/$1" "$WORK/$1" "$WORK/canary" <<'PY' || exit 1
+	PYTHONPATH=$TESTS/corpus:$TOOLS python - "$TESTS/corpus/$1" "$WORK/$1" "$WORK/canary" <<'PY' || exit 1
 import glob, os, sys
 import case
 room, built, canary = sys.argv[1:]
@@ -268,7 +268,7 @@ case_ "a symlink of a lower layer is followed; a layer that was applied without 
 random_stacks() {
 	local seed
 	for ((seed = 1; seed <= 8; seed++)); do
-		"$PYTHON" "$TOOLS/randomstack.py" make "$seed" "$CASE/seed-$seed/layout"
+		python "$TOOLS/randomstack.py" make "$seed" "$CASE/seed-$seed/layout"
 	done
 	all_applied "$CASE"/seed-*
 }
@@ -371,7 +371,7 @@ same_bytes() {
 	changed c)
 	expect_exit 0 snap commit c c:1
 	same "sha256:$(sha256sum "$WORK/diff-$BACKEND" | cut -d ' ' -f 1)" \
-		"$(snap --json inspect c:1 | "$PYTHON" -c '
+		"$(snap --json inspect c:1 | python -c '
 import json, re, sys
 print(re.findall(r"DiffID\W+(sha256:\w+)", sys.stdin.read())[-1])')"
 }

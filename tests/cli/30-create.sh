@@ -48,7 +48,7 @@ case_ "the printed path is absolute when --root is not" relative_root
 
 layers_unchanged() {
 	loaded
-	"$PYTHON" "$TOOLS/treedump" "$ROOT/layers" >before
+	python "$TOOLS/treedump" "$ROOT/layers" >before
 	expect_exit 0 snap create --name one small:1
 	echo more >>"$OUT/etc/word"
 	rm -r "$OUT/bin"
@@ -59,10 +59,10 @@ layers_unchanged() {
 	mkdir -p "$OUT/bin/new"
 	touch -d 2001-01-01 "$OUT"
 	ln "$OUT/third" "$OUT/fourth"
-	"$PYTHON" "$TOOLS/treedump" "$ROOT/layers" >after
+	python "$TOOLS/treedump" "$ROOT/layers" >after
 	diff before after || fail_ "a layer has changed"
 	expect_exit 0 snap rm one
-	"$PYTHON" "$TOOLS/treedump" "$ROOT/layers" >after
+	python "$TOOLS/treedump" "$ROOT/layers" >after
 	diff before after || fail_ "rm has changed a layer"
 	skopeo --insecure-policy copy -q "oci:$IMAGE:small:1" oci:copy:latest
 	umoci_tree copy:latest want

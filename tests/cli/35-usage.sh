@@ -15,7 +15,7 @@ END
 written() {
 	sync -f "$ROOT"
 	expect_exit 0 snap --json inspect c
-	"$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["inspected"][0]["SizeRw"])' <<<"$OUT"
+	python -c 'import json, sys; print(json.load(sys.stdin)["inspected"][0]["SizeRw"])' <<<"$OUT"
 }
 between() {
 	[ "$2" -ge "$1" ] && [ "$2" -le "$3" ] || fail_ "$4: $2 is not between $1 and $3"

@@ -184,7 +184,7 @@ case_ "an image whose /etc or /dev is a symlink to the host: nothing of the host
 terminal() {
 	image small:1
 	expect_exit 0 snap create --tty --bundle bundle small:1 -- /bin/sh -c 'tty && stat -c %F /dev/console; exit 5'
-	"$PYTHON" -c 'import json; assert json.load(open("bundle/config.json"))["process"]["terminal"] is True'
+	python -c 'import json; assert json.load(open("bundle/config.json"))["process"]["terminal"] is True'
 	expect_exit 5 timeout 60 script -qec "runc --root $CASE/runc run --bundle bundle tty-$BASHPID" /dev/null
 	[[ $OUT == *"/dev/"*"character special file"* ]] || fail_ "no terminal: $OUT"
 	expect_exit 0 snap create --bundle plain small:1 -- /bin/sh -c 'tty; exit 0'

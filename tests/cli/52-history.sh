@@ -103,7 +103,7 @@ real_history() {
 	cp .stdout ours
 	archive=$(real buildah-docker)
 	skopeo inspect --config "docker-archive:$archive" >config
-	"$PYTHON" - <<-'END' || fail_ "$(cat ours config)"
+	python - <<-'END' || fail_ "$(cat ours config)"
 		import json
 		ours, theirs = json.load(open("ours"))["history"][::-1], json.load(open("config"))["history"]
 		assert len(ours) == len(theirs)

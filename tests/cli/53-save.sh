@@ -26,7 +26,7 @@ id_of() {
 }
 
 manifest_of() {
-	"$PYTHON" -c 'import sqlite3, sys
+	python -c 'import sqlite3, sys
 db = sqlite3.connect(sys.argv[1] + "/snapdrv.db")
 sys.stdout.buffer.write(b"".join(row[0] + b"\n" + row[1] + b"\n" for row in
     db.execute("select manifest, config from image join reference on image = image.id where name = ?", sys.argv[2:])))' \

@@ -25,7 +25,7 @@ load_all() {
 
 # sql STATEMENTS: on the store's database.
 sql() {
-	"$PYTHON" -c 'import sqlite3, sys
+	python -c 'import sqlite3, sys
 db = sqlite3.connect(sys.argv[1] + "/snapdrv.db", isolation_level=None)
 db.executescript(sys.argv[2])' "$ROOT" "$1"
 }
@@ -263,7 +263,7 @@ nothing_left() {
 	[ "$BACKEND" != btrfs ] || same "" "$(btrfs subvolume list -o "$ROOT")"
 	expect_exit 0 snap df --json
 	holds 'all(r["count"] == r["reclaimable"] == 0 and not r["size"] for r in d["df"]["types"])'
-	"$PYTHON" -c 'import sqlite3, sys
+	python -c 'import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
 for (name,) in db.execute("select name from sqlite_master where type = ?", ("table",)).fetchall():
     n = db.execute(f"select count(*) from {name}").fetchone()[0]

@@ -137,7 +137,7 @@ case_ "names with newlines are quoted, others are the bytes that they are" names
 
 deep() {
 	container
-	"$PYTHON" - "$R/dir" <<'END'
+	python - "$R/dir" <<'END'
 import os, sys
 os.chdir(sys.argv[1])
 for depth in range(600):

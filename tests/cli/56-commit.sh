@@ -69,11 +69,11 @@ case_ "the image's tree is the container's; what is committed can be changed and
 tar_of_it() {
 	container
 	change
-	(cd "$R/new" && "$PYTHON" -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")')
+	(cd "$R/new" && python -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")')
 	expect_exit 0 snap commit c new:1
 	document new:1
 	same "./ etc/ etc/passwd .wh.gone new/ new/device new/fifo new/file new/link "$'new/l\xe4tin'" new/sparse new/symlink old/ old/.wh..wh..opq old/3" \
-		"$("$PYTHON" -c '
+		"$(python -c '
 import sys, tarfile
 names = [m.name + ("/" if m.isdir() else "") for m in tarfile.open(sys.argv[1], errors="surrogateescape")]
 sys.stdout.buffer.write(b" ".join(("./" if n == "./" else n).encode("utf-8", "surrogateescape") for n in names))' "$layer")"
@@ -90,7 +90,7 @@ others_read() {
 	touch -d '2018-01-01 00:00:00.5' "$R/new"
 	expect_exit 0 snap commit c new:1
 	document new:1
-	"$PYTHON" "$TOOLS/randomchanges.py" layout "$ROOT" "$manifest" "$CASE/layout"
+	python "$TOOLS/randomchanges.py" layout "$ROOT" "$manifest" "$CASE/layout"
 	umoci_tree "$CASE/layout:committed:1" "$CASE/umoci"
 	same_tree "$R" "$CASE/umoci"
 }

@@ -90,7 +90,7 @@ case_ "a terminal is refused; a container that is not there makes no file" refus
 
 socket_out() {
 	container
-	(cd "$R" && "$PYTHON" -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")')
+	(cd "$R" && python -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")')
 	snap export c >out.tar
 	! tar tf out.tar | grep socket || fail_ "a socket"
 	: >"$R/.wh.file"

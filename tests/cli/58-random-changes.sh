@@ -18,8 +18,8 @@ one_change() {
 	base=$OUT
 	expect_exit 0 snap create --name c base:1
 	rootfs=$OUT
-	"$PYTHON" "$CHANGES" change "$seed" "$rootfs"
-	"$PYTHON" "$CHANGES" expect "$base" "$rootfs" >want
+	python "$CHANGES" change "$seed" "$rootfs"
+	python "$CHANGES" expect "$base" "$rootfs" >want
 	expect_exit 0 snap diff c
 	diff -a want "$CASE/.stdout" || fail_ "seed $seed: diff"
 	treedump "$rootfs" | grep -v ' socket ' >tree
@@ -33,7 +33,7 @@ one_change() {
 	expect_exit 0 snap --json inspect again:1
 	same "$ids" "$(pick 'list(d.values())[0][0]["RootFS"]["Layers"]' <"$CASE/.stdout")"
 	rm -rf "${HERE:?}/layout"
-	"$PYTHON" "$CHANGES" layout "$ROOT" "$digest" "$HERE/layout"
+	python "$CHANGES" layout "$ROOT" "$digest" "$HERE/layout"
 	ROOT=$HERE/elsewhere.$seed
 	expect_exit 0 snap load "$HERE/layout"
 	expect_exit 0 snap create --name c committed:1
@@ -57,7 +57,7 @@ random_changes() {
 	local seed driver first
 	loop_fs "$CASE/btrfs" 8G mkfs.btrfs -q
 	for ((seed = SEED; seed < SEED + N; seed++)); do
-		"$PYTHON" "$CHANGES" base "$seed" "$CASE/$seed.tar"
+		python "$CHANGES" base "$seed" "$CASE/$seed.tar"
 		first=
 		for driver in ${BACKENDS:-overlay btrfs vfs}; do
 			HERE=$CASE/$driver

@@ -16,7 +16,7 @@ case_ "the helper compiles" compile_helper "$TESTS/cli/packlayer.c" "$PACK"
 
 # chains: the ChainIDs of the DiffIDs on stdin.
 chains() {
-	"$PYTHON" -c '
+	python -c '
 import hashlib, json, sys
 chain = None
 for diff in json.load(sys.stdin):
@@ -26,7 +26,7 @@ for diff in json.load(sys.stdin):
 
 # image_of DIR TAR...: an OCI layout of these layers.
 image_of() {
-	"$PYTHON" - "$@" <<'END'
+	python - "$@" <<'END'
 import hashlib, json, os, sys
 out, tars = sys.argv[1], sys.argv[2:]
 os.makedirs(out + "/blobs/sha256")
@@ -66,7 +66,7 @@ stacks() {
 	local seed driver first='' compared=0
 	loop_fs "$CASE/btrfs" 4G mkfs.btrfs -q
 	for ((seed = SEED; seed < SEED + N; seed++)); do
-		"$PYTHON" "$TOOLS/randomstack.py" make "$seed" "$CASE/layout.$seed"
+		python "$TOOLS/randomstack.py" make "$seed" "$CASE/layout.$seed"
 		rm -rf "${CASE:?}/first"
 		for driver in ${BACKENDS:-overlay btrfs vfs}; do
 			HERE=$CASE/$driver
@@ -78,7 +78,7 @@ stacks() {
 			elif diff -rq "$CASE/first" "$HERE/tars"; then
 				compared=$((compared + 1))
 			else
-				grep -q '^  link ' <("$PYTHON" "$TOOLS/randomstack.py" show "$seed") ||
+				grep -q '^  link ' <(python "$TOOLS/randomstack.py" show "$seed") ||
 					fail_ "seed $seed: other bytes on $driver than on $first"
 			fi
 		done

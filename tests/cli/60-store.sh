@@ -30,9 +30,9 @@ case_ "ROOT is 0700 whatever the umask, and the umask changes no mode of a tree"
 
 database() {
 	expect_exit 0 snap load "$IMAGE"
-	same wal "$("$PYTHON" -c 'import sqlite3, sys
+	same wal "$(python -c 'import sqlite3, sys
 print(sqlite3.connect(sys.argv[1]).execute("pragma journal_mode").fetchone()[0])' "$ROOT/snapdrv.db")"
-	same ok "$("$PYTHON" -c 'import sqlite3, sys
+	same ok "$(python -c 'import sqlite3, sys
 print(sqlite3.connect(sys.argv[1]).execute("pragma integrity_check").fetchone()[0])' "$ROOT/snapdrv.db")"
 	for folder in content layers containers staging; do
 		[ -d "$ROOT/$folder" ] || fail_ "no $folder"
@@ -117,7 +117,7 @@ swept_not_running() {
 case_ "readers and other writers do not wait for a load, and do not sweep what it works on" swept_not_running
 
 set_version() {
-	"$PYTHON" -c 'import sqlite3, sys
+	python -c 'import sqlite3, sys
 c = sqlite3.connect(sys.argv[1])
 v = c.execute("pragma user_version").fetchone()[0]
 c.execute(f"pragma user_version = {v + int(sys.argv[2])}")
@@ -127,7 +127,7 @@ older_schema() {
 	expect_exit 0 snap load "$IMAGE"
 	expect_exit 0 snap create --no-mount --name c small:1
 	# As version 1 had it: no mark of removal, and containers that go by themselves.
-	"$PYTHON" -c 'import sqlite3, sys
+	python -c 'import sqlite3, sys
 c = sqlite3.connect(sys.argv[1])
 c.executescript("""
 	DROP TABLE build_cache;

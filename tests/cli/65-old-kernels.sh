@@ -100,7 +100,7 @@ option_page() {
 	expect_exit 0 snap rm --all
 	expect_exit 0 snap rmi many:1
 	# Names of layers grow with their number: in a store of many years the page does not hold them.
-	"$PYTHON" -c 'import sqlite3, sys
+	python -c 'import sqlite3, sys
 db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE sqlite_sequence SET seq = 1000000000 WHERE name = ?", ("tree",)); db.commit()' "$ROOT/snapdrv.db"
 	expect_exit 0 snap load image
 	expect_exit 0 snap create --name new many:1
@@ -142,7 +142,7 @@ on_disk_first() {
 	expect_exit 0 snap images
 	strace -f -qq -y -o .trace -e trace=syncfs,renameat,fsync,fdatasync,openat,write,pwrite64 \
 		"$SNAPDRV" --root "$ROOT" load image >.out || fail_ "load under strace"
-	"$PYTHON" - .trace "$ROOT" <<-'END' || fail_ "$(grep -nE 'syncfs|renameat|sync' .trace)"
+	python - .trace "$ROOT" <<-'END' || fail_ "$(grep -nE 'syncfs|renameat|sync' .trace)"
 		import re, sys
 		lines = open(sys.argv[1], errors="replace").read().splitlines()
 		at = lambda what: [n for n, line in enumerate(lines) if re.search(what, line)]

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 sql() {
-	"$PYTHON" -c 'import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone())' \
+	python -c 'import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone())' \
 		"$ROOT/snapdrv.db" "$1"
 }
 

@@ -26,7 +26,7 @@ disk_before_files() {
 	two_containers
 	strace -f -qq -y -o .trace -e trace=fdatasync,unlinkat,rename,renameat,ioctl \
 		"$SNAPDRV" --root "$ROOT" "$@" >.out || fail_ "$* under strace"
-	"$PYTHON" - .trace <<-'END' || fail_ "$(<.trace)"
+	python - .trace <<-'END' || fail_ "$(<.trace)"
 		import re, sys
 		lines = open(sys.argv[1], errors="replace").read().splitlines()
 		at = lambda what: [n for n, line in enumerate(lines) if re.search(what, line)]
@@ -116,7 +116,7 @@ case_ "the first opening in a boot removes what has no row, wherever a power cut
 big() {
 	two_containers
 	expect_exit 0 snap mount c
-	"$PYTHON" - "$OUT" <<-'END'
+	python - "$OUT" <<-'END'
 		import os, sys
 		os.chdir(sys.argv[1])
 		for a in range(6):

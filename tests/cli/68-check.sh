@@ -201,7 +201,7 @@ case_ "attributes of the layer's root" damage 1 "its root has other attributes" 
 # ---- blobs ------------------------------------------------------------------------------------
 
 blob_of() {
-	"$PYTHON" - "$IMAGE" "$1" <<-'END'
+	python - "$IMAGE" "$1" <<-'END'
 		import json, os, sys
 		top, what = sys.argv[1:]
 		read = lambda d: json.load(open(f"{top}/blobs/" + d["digest"].replace(":", "/")))
@@ -314,7 +314,7 @@ registry_gone() {
 	pulled
 	expect_exit 0 snap create --name c "$REGISTRY/lib/img:1"
 	expect_exit 0 snap umount c
-	"$PYTHON" - "$ROOT" <<-'END'
+	python - "$ROOT" <<-'END'
 		import sqlite3, sys
 		db = sqlite3.connect(sys.argv[1] + "/snapdrv.db")
 		db.execute("UPDATE image SET origin = 'http://127.0.0.1:1/lib/img'")
@@ -425,7 +425,7 @@ case_ "the damaged step of a build that no image has is forgotten, and done agai
 # ---- the database -----------------------------------------------------------------------------
 
 row() {
-	"$PYTHON" - "$ROOT" "$1" <<-'END'
+	python - "$ROOT" "$1" <<-'END'
 		import sqlite3, sys
 		db = sqlite3.connect(sys.argv[1] + "/snapdrv.db")
 		db.execute(sys.argv[2])

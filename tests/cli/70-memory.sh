@@ -5,7 +5,7 @@
 
 # An image of 1 GB as a tree, in one gzip layer and as an archive: by a stream, nothing in memory.
 make_big() {
-	"$PYTHON" - "$1" <<-'END'
+	python - "$1" <<-'END'
 		import hashlib, json, os, random, sys, tarfile, zlib
 		top = sys.argv[1]
 		blobs = top + "/blobs/sha256"
@@ -72,7 +72,7 @@ make_big() {
 peak() {
 	local file=$1
 	shift
-	"$PYTHON" -c '
+	python -c '
 import resource, subprocess, sys
 status = subprocess.call(sys.argv[2:])
 open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))

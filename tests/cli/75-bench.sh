@@ -22,7 +22,7 @@ judge() {
 		echo 'import json, sys; d = json.load(open(sys.argv[1]))["bench"]'
 		cat
 	} >judge.py
-	"$PYTHON" judge.py "$CASE/.stdout" || fail_ "in: $OUT"
+	python judge.py "$CASE/.stdout" || fail_ "in: $OUT"
 }
 
 steps() {
@@ -65,7 +65,7 @@ steps() {
 		        good(layer["unpack_ns"], (name, "unpack"))
 		        assert layer["unpack_ns"]["max"] <= p["steps"]["load"]["wall_ns"]["max"], name
 	END
-	"$PYTHON" - plot.svg <<-'END' || fail_ "the picture"
+	python - plot.svg <<-'END' || fail_ "the picture"
 		import re, sys
 		from xml.etree import ElementTree
 		text = open(sys.argv[1]).read()
@@ -107,7 +107,7 @@ case_ "for cold caches the filesystem is unmounted and mounted; with --dir the c
 tables() {
 	expect_exit 0 bench --fs ext4,btrfs,tmpfs --backend overlay,btrfs,vfs --runs 2
 	same "" "$ERR"
-	"$PYTHON" - "$CASE/.stdout" <<-'END' || fail_ "in: $OUT"
+	python - "$CASE/.stdout" <<-'END' || fail_ "in: $OUT"
 		import re, sys
 		text = open(sys.argv[1]).read()
 		assert not re.search(r" $", text, re.M), "blanks at the end of a line"

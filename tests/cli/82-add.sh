@@ -54,7 +54,7 @@ hostile_archives() {
 	mkdir outside
 	echo safe >outside/victim
 	ln -s "$CASE/outside" root/link
-	"$PYTHON" - "$CASE/outside" <<'END'
+	python - "$CASE/outside" <<'END'
 import io, sys, tarfile
 out = sys.argv[1]
 def tar(name, *entries):

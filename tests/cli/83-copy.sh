@@ -361,7 +361,7 @@ kinds() {
 	begin
 	mkdir ctx/d ctx/stage
 	mkfifo ctx/d/fifo
-	"$PYTHON" -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind("ctx/d/socket")'
+	python -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind("ctx/d/socket")'
 	timeout 10 "$COPY" put ctx root /d d
 	same "fifo" "$(names root/d)"
 	refuses "socket" copy /x d/socket

@@ -124,7 +124,7 @@ case_ "nor while a directory is moved out of it" moved
 
 odd_names() {
 	begin
-	"$PYTHON" - <<'END'
+	python - <<'END'
 import os
 os.makedirs(b"ctx/d/new\nline")
 open(b"ctx/d/new\nline/\xff\xfe \\ '\"*?[x", "w").close()
@@ -159,7 +159,7 @@ case_ "names are bytes, of 255 each and 4095 in a path" odd_names
 
 deep() {
 	begin
-	"$PYTHON" - <<'END'
+	python - <<'END'
 import os
 fd = os.open("ctx", os.O_RDONLY)
 for i in range(2000):
@@ -174,7 +174,7 @@ END
 	echo '**/*.o' >ctx/.dockerignore
 	copy /d/ .
 	first=$(digest /d/ .)
-	"$PYTHON" - <<'END'
+	python - <<'END'
 import os
 for top in "root/d", "ctx":
     fd = os.open(top, os.O_RDONLY)
@@ -312,7 +312,7 @@ case_ "what was read once is read again when it has changed" changing
 speed() {
 	local us
 	begin
-	"$PYTHON" - <<'END'
+	python - <<'END'
 import os
 for i in range(1000):
     os.makedirs(f"ctx/d{i % 40}", exist_ok=True)

@@ -283,7 +283,7 @@ case_ "what is wrong with a Dockerfile is refused with its line, and nothing is 
 
 # screen FILE: what is left on a terminal that shows all of it, and before that, line by line, what it had shown.
 screen() {
-	"$PYTHON" - "$1" <<-'END'
+	python - "$1" <<-'END'
 		import re, sys
 		with open(sys.argv[1], encoding="utf-8", newline="") as file:
 		    text = file.read().replace("\r", "")

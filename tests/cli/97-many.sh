@@ -23,7 +23,7 @@ caught() {
 	local file
 	many run --seconds 1 --workers 2
 	expect_exit 0 snap load --ref sure:1 many/one
-	file=$("$PYTHON" - many "$ROOT/layers" <<-'END'
+	file=$(python - many "$ROOT/layers" <<-'END'
 		import glob, hashlib, json, os, sys
 		tree = json.load(open(sys.argv[1] + "/trees.json"))["one"]
 		with open(sys.argv[1] + "/log.sure", "w") as log:
@@ -40,7 +40,7 @@ caught() {
 	[ -n "$file" ] || fail_ "no file in a layer"
 	many check
 	cp -a "$file" kept
-	"$PYTHON" -c 'import sys
+	python -c 'import sys
 with open(sys.argv[1], "r+b") as file:
     byte = file.read(1)[0] ^ 1
     file.seek(0)

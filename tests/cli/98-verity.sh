@@ -35,7 +35,7 @@ which_files() {
 	sealed | sed -E 's,^staging/[^/]*/[0-9]+/fs/,,; s,n{200},n,g' | sort >got
 	# One of two names of a file may be sealed again: the kernel says that it is, or strace that it was done.
 	printf '%s\n' etc/a etc/hard etc/new gone/x n/n/n/n/n/n/n/n/n/n/n/n | diff -u - got || fail_ "other files"
-	"$PYTHON" - .trace <<-'END' || fail_ "$(grep -E "VERITY|0x66, 0x85|renameat|fs>|index.json|probe" .trace | cut -c 1-300)"
+	python - .trace <<-'END' || fail_ "$(grep -E "VERITY|0x66, 0x85|renameat|fs>|index.json|probe" .trace | cut -c 1-300)"
 		import re, sys
 		lines = open(sys.argv[1], errors="replace").read().splitlines()
 		at = lambda what: [n for n, line in enumerate(lines) if re.search(what, line)]
@@ -185,7 +185,7 @@ for_real() {
 	echo mine >>"$OUT/etc/a"
 	expect_exit 0 snap rm c
 	umount disk
-	"$PYTHON" - <<-'END'
+	python - <<-'END'
 		data = open("disk.img", "rb").read()
 		# In the removed copy of the container too, which is still on the disk.
 		open("disk.img", "r+b").write(data.replace(b"a" * 5000, b"a" * 4999 + b"b"))

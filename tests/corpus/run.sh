@@ -31,7 +31,7 @@ mkdir "$BUILT"
 
 build() {
 	local want at name number=0
-	PYTHONPATH=$CORPUS:$TOOLS "$PYTHON" - "$CORPUS" "$BUILT" "$CANARY" "$@" <<'END' || fail_ "the corpus could not be built"
+	PYTHONPATH=$CORPUS:$TOOLS python - "$CORPUS" "$BUILT" "$CANARY" "$@" <<'END' || fail_ "the corpus could not be built"
 import glob
 import os
 import sys
@@ -126,7 +126,7 @@ corpus_on() {
 	[ "$fs" = tmpfs ] || command -v "mkfs.$fs" >/dev/null || skip_ "there is no mkfs.$fs"
 	filesystem "$fs" "$place"
 	unset SNAPDRV_DRIVER
-	PYTHONPATH=$CORPUS:$TOOLS "$PYTHON" "$WORK/corpus_on.py" "$backend" "$fs" "$place" "$CORPUS" "$BUILT" "$CANARY" \
+	PYTHONPATH=$CORPUS:$TOOLS python "$WORK/corpus_on.py" "$backend" "$fs" "$place" "$CORPUS" "$BUILT" "$CANARY" \
 		"$RESULTS" "$([ "${TWICE[$backend]:-}" != "$fs" ] || echo twice)" || fail_ "on $backend, $fs"
 }
 

@@ -11,7 +11,7 @@
 #	NAME/differs		what buildah gives otherwise, and in comments why; `buildah fails`, `buildah builds`: it
 #				cannot, or it takes what we refuse; `buildah is not asked`
 COLLECTION=$TESTS/build
-CHECK="$PYTHON $TOOLS/buildcheck"
+CHECK="python $TOOLS/buildcheck"
 
 $CHECK base "$WORK/base.tar" || exit 1
 

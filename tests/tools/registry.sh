@@ -100,7 +100,7 @@ liar_stop() {
 # liar_saw EXPRESSION: it is true of the list `d` of the requests that the liar got.
 liar_saw() {
 	local answer
-	answer=$("$PYTHON" -c '
+	answer=$(python -c '
 import json, sys
 d = [json.loads(line) for line in open(sys.argv[1])]
 blobs = [r for r in d if "/blobs/" in r["path"]]

@@ -29,7 +29,7 @@ mount_as_told() {
 		[[ ,$options, != *,ro,* ]] || mount -o remount,bind,ro "$2"
 		return
 	fi
-	own_mount "$PYTHON" -IS -c '
+	own_mount python -IS -c '
 import ctypes, os, sys
 options, target = sys.argv[1].split(","), os.path.abspath(sys.argv[2])
 lower = next(o for o in options if o.startswith("lowerdir="))[9:].split(":")
