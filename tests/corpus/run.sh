@@ -148,6 +148,7 @@ import case
 BACKEND, FILESYSTEM, PLACE, CORPUS, BUILT, CANARY, RESULTS, TWICE = sys.argv[1:]
 TEMPORARY = PLACE + "/tmp"
 TOOLS = os.environ["TOOLS"]
+SLOW = int(os.environ.get("SLOW", "1"))
 
 
 class Failure(Exception):
@@ -195,7 +196,7 @@ class Case:
         self.built = f"{BUILT}/{name}"
         with open(self.built + "/facts", encoding="utf-8", newline="\n") as facts:
             _, self.refused, seconds, _, *self.words = facts.read().split("\n")[:-1]
-        self.seconds = int(seconds)
+        self.seconds = int(seconds) * SLOW
         self.root = f"{PLACE}/{self.room}-store"
         self.within = f"{BUILT}/{FILESYSTEM}/{name}"
 
@@ -313,7 +314,7 @@ class Case:
 
     def clear(self):
         """Remove its containers; nothing else may be left of it."""
-        self.seconds = 60
+        self.seconds = 60 * SLOW
         self.snap([0], "rm", "--all")
         left = os.listdir(TEMPORARY)
         if left:

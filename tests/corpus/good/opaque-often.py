@@ -4,7 +4,6 @@ MARKS = []
 for number in range(3000):
     MARKS += [file(f"d/{number}", "x"), opaque("d"), opaque(f"d{number % 7}")]
 LAYERS = [[directory("d")] + [file(f"d/low{number}", "x") for number in range(3000)], MARKS]
-SECONDS = 10
 
 
 def check(tree):
