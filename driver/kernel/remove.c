@@ -76,7 +76,8 @@ static int push_dir(struct removal *removal, struct dir *parent, const char *nam
 	dir->pending = 1;
 	pthread_mutex_lock(&removal->lock);
 	if (parent)
-		parent->pending++;
+		__atomic_add_fetch(&parent->pending, 1,
+				   __ATOMIC_RELAXED); /* let_go() has no lock */
 	else
 		removal->top = dir;
 	dir->next = removal->stack;
