@@ -98,10 +98,16 @@ static int slurp(struct opening *opening, int fd, const char *name, struct snapd
 	return ret ? fail_within(err, ret, "%s", quote(name).text) : name_file(opening, name, err);
 }
 
-/* In the context, from where no symlink leads out. Return: a descriptor, or a negative errno value. */
+/*
+ * In the context, from where no symlink leads out. A device, which a tar may bring, is not opened: its descriptor has
+ * O_PATH, and file_slurp() refuses it. Return: a descriptor, or a negative errno value.
+ */
 static int open_inside(const struct opening *opening, const char *name)
 {
-	return resolve_open(opening->context.fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	cleanup_fd int path_fd = resolve_open(opening->context.fd, name, O_PATH);
+	int fd = path_fd < 0 ? path_fd : file_open_regular(path_fd);
+
+	return path_fd >= 0 && fd == -EINVAL ? steal_fd(&path_fd) : fd;
 }
 
 /* Return: 1 the ignore file is there and was read, 0 there is none, or a negative errno value. */

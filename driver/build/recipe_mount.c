@@ -116,7 +116,7 @@ static int set_size(struct recipe_mount *mount, const char *value, struct snapdr
 			return refuse(err, "size=%s is no size", quote(value).text);
 		shift = (unsigned)(found - units) * 10;
 	}
-	if (!recipe_number(digits, 10, INT64_MAX >> 40, &number))
+	if (!recipe_number(digits, 10, INT64_MAX >> shift, &number))
 		return refuse(err, "size=%s is no size", quote(value).text);
 	mount->size = (uint64_t)number << shift;
 	return 0;

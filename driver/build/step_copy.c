@@ -22,7 +22,8 @@ struct copying {
 	char *chown;
 	char *chmod;
 	struct ignore excludes;
-	struct context tree; /* of a stage or an image; its fd is -1 before it is opened */
+	struct strings patterns; /* of the excludes */
+	struct context tree;	 /* of a stage or an image; its fd is -1 before it is opened */
 	struct snapshot from;
 	struct digest_text from_chain;
 	struct digest digest; /* of the content, before it is copied */
@@ -38,6 +39,7 @@ static void copying_done(struct copying *copying)
 	free(copying->chown);
 	free(copying->chmod);
 	ignore_done(&copying->excludes);
+	strings_done(&copying->patterns);
 	if (copying->tree.fd >= 0)
 		close(copying->tree.fd);
 }
@@ -140,6 +142,8 @@ static int read_words(struct copying *copying, struct snapdrv_error *err)
 		ret = scope_expand(copying->stage, step->excludes.items[i], 0, &pattern, err);
 		if (!ret)
 			ret = ignore_add(&copying->excludes, pattern, err);
+		if (!ret)
+			ret = strings_add(&copying->patterns, pattern, err);
 	}
 	if (!ret && step->from)
 		ret = from_top(copying->stage, step->from, &copying->from, &copying->from_chain,
@@ -192,7 +196,7 @@ static int add_key(struct copying *copying, const char *kind, const char *conten
 	/* Of a tree that is known by its name alone, what is taken of it. */
 	if (!strcmp(kind, "copy from")) {
 		key_add_list(&key, &copying->sources);
-		key_add_list(&key, &copying->step->excludes);
+		key_add_list(&key, &copying->patterns);
 		key_add_list(&key, &copying->texts);
 	}
 	return strings_add(keys, key_text(&key).text, err);

@@ -179,6 +179,47 @@ copied_from() {
 }
 case_ "COPY --from is cached by the content that it takes" copied_from
 
+excluded_from() {
+	begin
+	dockerfile <<-'END'
+		FROM localhost/base:1 AS one
+		COPY src /src
+		FROM localhost/base:1
+		ARG SKIP
+		COPY --from=one --exclude=$SKIP /src /dst
+	END
+	mkdir context/src
+	touch context/src/{a,b}
+	build -t first --build-arg SKIP=a
+	build -t second --build-arg SKIP=b
+	rootfs first
+	same b "$(ls "$TREE/dst")"
+	rootfs second
+	same a "$(ls "$TREE/dst")"
+}
+case_ "COPY --from is cached by what --exclude says, and not how it is written" excluded_from
+
+# A device of a tar is seen by its name alone: opening it may do something.
+device_in_tar() {
+	local name
+	begin
+	for name in Dockerfile .dockerignore; do
+		mkdir "$name.d"
+		printf 'FROM localhost/base:1\n' >"$name.d/Dockerfile"
+		rm -f "$name.d/$name"
+		mknod "$name.d/$name" c 1 3
+		tar -C "$name.d" -c . >"$name.tar"
+		status=0
+		strace -f -qq -o trace -e trace=open,openat,openat2 "$SNAPDRV" --root "$ROOT" build - <"$name.tar" >out 2>err || status=$?
+		same 5 "$status"
+		[[ $(<err) == *"'$name': not a regular file"* ]] || fail_ "$(<err)"
+		grep -q "\"$name\".*O_PATH" trace || fail_ "it was not looked at: $(tail trace)"
+		! grep "\"$name\"" trace | grep -v O_PATH || fail_ "it was opened"
+		same "" "$(ls "$ROOT/staging")"
+	done
+}
+case_ "a device in the place of the Dockerfile or .dockerignore is not opened" device_in_tar
+
 arguments() {
 	begin
 	dockerfile <<-'END'

@@ -253,6 +253,8 @@ static void reads_mounts(void)
 		    "--mount=type=tmpfs,dst=/t,size=2m --mount=target=/b,source=d,rw x",
 		    "2 RUN (cache target=/c id=i mode=448 uid=1 gid=2 locked) "
 		    "(tmpfs target=/t size=2097152) (bind target=/b source=d rw) [x]\n");
+	check_steps("RUN --mount=type=tmpfs,dst=/t,size=67108864 x",
+		    "2 RUN (tmpfs target=/t size=67108864) [x]\n");
 	check_steps("RUN --mount=type=secret,id=s,required,env=S --mount=type=secret,src=f x",
 		    "2 RUN (secret id=s env=S required) (secret source=f) [x]\n");
 	check_steps("RUN --mount=target=/b,type=bind,ro=false,from=img x",

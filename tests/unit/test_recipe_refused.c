@@ -126,6 +126,8 @@ static void refuses_steps(void)
 		{"RUN --mount=type=cache,target=/a,sharing=x a",
 		 "--mount: sharing='x' is none of shared, private, locked"},
 		{"RUN --mount=type=tmpfs,target=/a,size=1x a", "--mount: size='1x' is no size"},
+		{"RUN --mount=type=tmpfs,target=/a,size=9000000t a",
+		 "--mount: size='9000000t' is no size"},
 		{"RUN --mount=type=secret a", "--mount: type=secret needs an id"},
 		{"RUN --mount=target=/a,from=$x a",
 		 "--mount: from= takes no variables: give the stage a name"},
