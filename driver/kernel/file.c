@@ -243,14 +243,19 @@ int file_keep_blob(int fd, int dir_fd, const char *name, struct snapdrv_error *e
 	cleanup_fd int out = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	char link[64];
 	struct stat st;
+	int is_ours;
 
 	if (out < 0)
 		return fail_errno(err, "create %s", name);
-	if (file_clone(fd, out))
+	if (fstat(fd, &st))
+		return fail_errno(err, "stat what %s is of", name);
+	/* Whoever else may write to it might do so between the copy and the look at what was copied. */
+	is_ours = !st.st_uid && !(st.st_mode & 022);
+	if (is_ours && file_clone(fd, out))
 		return 1;
-	if (unlinkat(dir_fd, name, 0) || fstat(fd, &st))
+	if (unlinkat(dir_fd, name, 0))
 		return fail_errno(err, "replace %s", name);
-	if (st.st_uid || st.st_mode & 022)
+	if (!is_ours)
 		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	return !linkat(AT_FDCWD, link, dir_fd, name, AT_SYMLINK_FOLLOW);

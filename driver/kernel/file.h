@@ -100,7 +100,8 @@ int file_clone(int in, int out);
  * file_keep_blob() - put a file of the outside under a name of ours without copying, where possible.
  * @fd: the file, open. @dir_fd, @name: where it is to be; must not exist.
  *
- * Tries a reflink, then a hard link (same filesystem, and nobody but root may write the file).
+ * Tries a reflink, then a hard link (same filesystem), where nobody but root may write the file: another one might
+ * change it between the reflink and the reading.
  *
  * Return: 1 done, 0 neither is possible (copy it), or a negative errno value.
  */

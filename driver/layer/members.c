@@ -19,6 +19,7 @@ struct members {
 	struct archive *archive;
 	int fd;
 	struct input_range range;  /* of a plain tar in a regular file */
+	uint64_t start;		   /* of the archive in that file */
 	struct layer_input input;  /* of the descriptor */
 	struct inflater *inflater; /* NULL for what can be skipped through */
 	unsigned char *buffer;
@@ -96,7 +97,7 @@ static int choose_input(struct members *members, struct snapdrv_error *err)
 		return ret;
 	inflater_free(members->inflater);
 	members->inflater = NULL;
-	members->range.offset = (uint64_t)at;
+	members->range.offset = members->start = (uint64_t)at;
 	return 0;
 }
 
@@ -146,7 +147,7 @@ int members_next(struct members *members, struct member *ret_member, struct snap
 		.name = name,
 		.link = link,
 		.size = (uint64_t)archive_entry_size(entry),
-		.offset = (uint64_t)archive_filter_bytes(members->archive, 0),
+		.offset = members->start + (uint64_t)archive_filter_bytes(members->archive, 0),
 		/* Data of a sparse member does not lie in one piece. */
 		.is_file = !link && archive_entry_filetype(entry) == AE_IFREG &&
 			   !archive_entry_sparse_count(entry),

@@ -44,9 +44,9 @@ int content_publish(struct store *store, const char *name, const struct digest *
  * content_keep_file() - take a file of the outside into the session without copying its data.
  * @fd: open for reading. @ret_name: its name in the session.
  *
- * By reflink; or by a hard link when the file is root's and nobody else may write to it.
+ * By reflink or hard link, when the file is root's and nobody else may write to it.
  *
- * Return: 1 done, 0 this filesystem cannot: copy it; or a negative errno value.
+ * Return: 1 done, 0 it cannot be: copy it; or a negative errno value.
  */
 int content_keep_file(struct store *store, int fd, struct store_name *ret_name,
 		      struct snapdrv_error *err);

@@ -299,6 +299,36 @@ blobs_kept() {
 		content_has "$ROOT" "sha256:${blob##*/}"
 	done
 }
+# Where the archive begins in the file, and not where the file does.
+from_a_position() {
+	local kind
+	for kind in oci-none docker-old-none oci-gzip; do
+		{
+			head -c 1536 /dev/urandom
+			cat "$FORMS/$kind.tar"
+		} >"$kind"
+		ROOT=$CASE/store.$kind
+		{
+			dd bs=512 count=3 of=/dev/null status=none
+			expect_exit 0 snap load -
+		} <"$kind"
+		[[ $OUT == *"/small:1 sha256:"* ]] || fail_ "$OUT"
+	done
+}
+case_ "an archive is read from where its descriptor stands" from_a_position
+
+# The file of another user may be changed while it is read: what is kept is what was read.
+blobs_of_others() {
+	cp -r "$FORMS/dir" theirs
+	chown -R 1000 theirs
+	strace -f -qq -o trace -e trace=ioctl,linkat "$SNAPDRV" --root "$ROOT" load theirs
+	! grep -E "FICLONE[^R]|linkat.*sha256/" trace || fail_ "taken as it is"
+	for blob in "$ROOT"/content/sha256/*; do
+		content_has "$ROOT" "sha256:${blob##*/}"
+	done
+}
+case_ "blobs of a layout that is another user's are copied while they are verified" blobs_of_others
+
 case_ "blobs are kept as content/sha256/HEX, and each has that digest" blobs_kept
 
 blobs_linked() {
