@@ -222,6 +222,12 @@ fail_() {
 	exit 1
 }
 
+# has [OPTION]... PATTERN: what comes in has it. All of it is read: grep -q leaves when it knows, and whoever still writes
+# to it dies of SIGPIPE.
+has() {
+	[ -n "$(grep "$@")" ]
+}
+
 # figure WORDS: a measured number, shown with the result.
 figure() {
 	echo "figure: $*"

@@ -167,11 +167,18 @@ sizes() {
 		FNR == 2 && !/^\/\*/ { print FILENAME ": its second line does not say what it is for" }'
 }
 
+# With pipefail, whoever still writes when the reader has seen enough fails. `sh -c` has no pipefail.
+pipes() {
+	files 'tests/cli/*.sh' 'tests/faults/*.sh' 'tests/backend/*.sh' | xargs -r grep -nHE '[^|]\| *(grep -[a-zA-Z]*q|head -n 1\b)' |
+		grep -v 'sh -c' | sed 's/$/   <- what writes to it can die of SIGPIPE: has, sed -n 1p/'
+}
+
 exec 3>&1
 rule "each room includes only what the design allows" includes
 rule "each call stands in the room that owns it" forbidden
 rule "each source file has its SPDX line" licence
 rule "no C file has more than 800 lines; each says what it is for" sizes
+rule "no test reads a part of what a pipe brings" pipes
 in_self_test && exit $status
 
 # ---- the rules themselves ---------------------------------------------------------------------
@@ -180,7 +187,7 @@ in_self_test && exit $status
 self_test() {
 	local broken out expected
 	broken=$(mktemp -d)
-	mkdir -p "$broken"/driver/{snapdrv,base,layer,image,attic,store} "$broken/cli"
+	mkdir -p "$broken"/driver/{snapdrv,base,layer,image,attic,store} "$broken/cli" "$broken/tests/cli"
 	put() {
 		printf '%s\n' '/* SPDX-License-Identifier: Apache-2.0 */' '/* A test. */' "${@:2}" >"$broken/$1"
 	}
@@ -196,6 +203,7 @@ self_test() {
 	put driver/attic/new.c 'int x;'
 	put driver/store/jump.c 'int x(void)' '{' '	goto out;' '	system("x");' '}'
 	put cli/deep.c '#include "image/reference.h"'
+	put tests/cli/pipe.sh 'a | grep -q b' 'a || grep -q b' 'a | has b'
 	echo 'int no_licence;' >"$broken/driver/base/free.c"
 	yes 'int a;' | head -n 900 >>"$broken/driver/base/flat.c"
 	out=$("$TOP/tests/lint.sh" "$broken")
@@ -204,10 +212,11 @@ self_test() {
 		'driver/base/flat.c:3: base may not include "error.h"' 'driver/layer/side.c:3: layer may not include "store/db.h"' \
 		'driver/layer/side.c:6:' 'driver/layer/print.c:5:' 'driver/image/tar.c:5:' 'driver/image/tar.c:6:' \
 		"no room 'attic'" 'driver/store/jump.c:5:' 'driver/store/jump.c:6:' 'cli/deep.c:3: cli may not include' \
-		'free.c: no SPDX line' 'flat.c: 90'; do
+		'free.c: no SPDX line' 'flat.c: 90' 'pipe.sh:3:'; do
 		[[ $out == *"$expected"* ]] || echo "a violation was not seen: $expected"
 	done
 	[[ $out != *driver/image/mount.c* ]] || echo "taken for a violation: $(grep driver/image/mount.c <<<"$out")"
+	[[ $out != *pipe.sh:[45]:* ]] || echo "taken for a violation: $(grep pipe.sh <<<"$out")"
 	rm -rf "$broken"
 }
 

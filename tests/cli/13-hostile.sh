@@ -334,7 +334,7 @@ options_in_config() {
 	expect_exit 0 snap load evil
 	expect_exit 0 snap create --name evil --bundle bundle evil:1
 	same "etc own" "$(ls "$OUT" | xargs)"
-	! grep -F " $OUT " /proc/self/mountinfo | grep -qE 'redirect_dir=on|upperdir=/etc|lowerdir=/:' ||
+	! grep -F " $OUT " /proc/self/mountinfo | has -E 'redirect_dir=on|upperdir=/etc|lowerdir=/:' ||
 		fail_ "$(grep -F " $OUT " /proc/self/mountinfo)"
 	python - bundle/config.json <<-'END'
 		import json, sys

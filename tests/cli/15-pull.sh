@@ -169,7 +169,7 @@ certificates() {
 	WORDS=(certificate)
 	refused 1 snap pull --creds me:secret:word "$SAFE/team/small:1"
 	expect_exit 0 snap pull --creds me:secret:word --cert-dir . "$SAFE/team/small:1"
-	asked safe 'GET .*HTTP/2' | grep -q /blobs/ || fail_ "not by HTTP/2"
+	asked safe 'GET .*HTTP/2' | has /blobs/ || fail_ "not by HTTP/2"
 	WORDS=(nowhere)
 	refused 3 snap pull --cert-dir nowhere "$SAFE/team/small:1"
 	mkdir empty

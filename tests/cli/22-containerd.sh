@@ -72,12 +72,12 @@ life() {
 	same written "$(ctr task exec --exec-id e1 stays cat /srv/mine)"
 	expect_exit 1 ctr task exec --exec-id e2 stays sh -c 'test -e /lost'
 	# The verbs of ctr snapshots.
-	ctr snapshot --snapshotter snapdrv info stays | grep -q '"Kind": "Active"'
-	ctr snapshot --snapshotter snapdrv usage stays | grep -q stays
-	ctr snapshot --snapshotter snapdrv tree | grep -q stays
-	id=$(keys | grep sha256 | head -n 1)
+	ctr snapshot --snapshotter snapdrv info stays | has '"Kind": "Active"'
+	ctr snapshot --snapshotter snapdrv usage stays | has stays
+	ctr snapshot --snapshotter snapdrv tree | has stays
+	id=$(keys | grep sha256 | sed -n 1p)
 	ctr snapshot --snapshotter snapdrv label "$id" a=b c=d
-	ctr snapshot --snapshotter snapdrv info "$id" | grep -q '"a": "b"'
+	ctr snapshot --snapshotter snapdrv info "$id" | has '"a": "b"'
 	ctr snapshot --snapshotter snapdrv prepare mine "$id"
 	ctr snapshot --snapshotter snapdrv mounts "$CASE/m" mine >told
 	[ -s told ]
@@ -268,8 +268,8 @@ writes_layers() {
 		same "$digest" "sha256:$(sha256sum <layer | cut -d ' ' -f 1)"
 		# GNU tar finds out how it is compressed from a file alone.
 		same "by a container" "$(tar -xOf layer ./added 2>/dev/null || tar -xOf layer added)"
-		ctr content ls | grep -F "$digest" | grep -q "mine=1"
-		ctr content ls | grep -F "$digest" | grep -q "containerd.io/uncompressed=sha256:"
+		ctr content ls | grep -F "$digest" | has "mine=1"
+		ctr content ls | grep -F "$digest" | has "containerd.io/uncompressed=sha256:"
 	done <told
 	# The three are one layer, written in three ways.
 	same 1 "$(ctr content ls | grep mine=1 | grep -o 'uncompressed=sha256:[0-9a-f]*' | sort -u | wc -l)"

@@ -322,7 +322,7 @@ by_containerd() {
 	ctr -a c/sock image import --no-unpack all.tar >said
 	for name in a.example/x:1 docker.io/library/b:1 docker.io/library/three:1; do
 		same "$(digest_of $name)" "$(ctr -a c/sock image ls | awk -v n=$name '$1 == n { print $3 }')"
-		ctr -a c/sock image check "name==$name" | grep -q 'complete' || fail_ "$(ctr -a c/sock image check)"
+		ctr -a c/sock image check "name==$name" | has 'complete' || fail_ "$(ctr -a c/sock image check)"
 	done
 	kill %1
 	wait %1 || :

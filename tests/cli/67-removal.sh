@@ -42,8 +42,8 @@ rmi_order() {
 	expect_exit 0 snap rm c d
 	strace -f -qq -y -o .trace -e trace=fdatasync,unlinkat,renameat,ioctl "$SNAPDRV" --root "$ROOT" rmi two:1 >.out ||
 		fail_ "rmi under strace"
-	first=$(grep -nE 'unlinkat.*(layers|content)|renameat.*(layers|content)|SNAP_DESTROY' .trace | head -n 1 | cut -d : -f 1)
-	wal=$(grep -nE 'fdatasync\([0-9]+<[^>]*db-wal>' .trace | head -n 1 | cut -d : -f 1)
+	first=$(grep -m 1 -nE 'unlinkat.*(layers|content)|renameat.*(layers|content)|SNAP_DESTROY' .trace | cut -d : -f 1)
+	wal=$(grep -m 1 -nE 'fdatasync\([0-9]+<[^>]*db-wal>' .trace | cut -d : -f 1)
 	[ "${wal:-999999}" -lt "${first:-0}" ] || fail_ "$(<.trace)"
 	same "" "$(ls -A "$ROOT/layers" "$ROOT/content/sha256" | grep -v : || :)"
 }
@@ -161,7 +161,7 @@ mount_of_removed() {
 	# The last lock but one that `mount` takes is the one that it mounts under; it has found the container by then.
 	strace -qq -o .calls -e trace=fcntl "$SNAPDRV" --root "$ROOT" mount c >.out
 	expect_exit 0 snap umount c
-	turn=$(grep -n F_OFD_SETLKW .calls | tail -n 2 | head -n 1 | cut -d : -f 1)
+	turn=$(grep -n F_OFD_SETLKW .calls | tail -n 2 | sed -n 1p | cut -d : -f 1)
 	strace -qq -o .slow -e trace=fcntl -e "inject=fcntl:delay_enter=2000000:when=$turn" \
 		"$SNAPDRV" --root "$ROOT" mount c >.out 2>.err &
 	until [ "$(wc -l <.slow)" -ge $((turn - 1)) ] 2>/dev/null; do sleep 0.05; done

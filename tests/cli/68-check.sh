@@ -24,7 +24,7 @@ files_of() {
 	dir=$(printf '%s\n' "$ROOT"/layers/*/fs | sort -V | sed -n "${n}p")
 	# Trees are numbered as they were finished.
 	if [ "$n" = 1 ] && [ ! -e "$dir/big/data" ]; then
-		dir=$(dirname "$(dirname "$(printf '%s\n' "$ROOT"/layers/*/fs/big | sort -V | head -n 1)")")/fs
+		dir=$(dirname "$(dirname "$(printf '%s\n' "$ROOT"/layers/*/fs/big | sort -V | sed -n 1p)")")/fs
 	elif [ "$n" = 2 ] && [ ! -e "$dir/pipe" ]; then
 		dir=$(dirname "$(printf '%s\n' "$ROOT"/layers/*/fs/pipe)")
 	fi

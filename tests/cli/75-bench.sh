@@ -247,7 +247,7 @@ start() {
 }
 # Once the mount namespace is gone, the path of a device's file starts at its mount, which may be TMPDIR.
 has_loop() {
-	losetup --noheadings --output BACK-FILE | grep -qF "${CASE#"$(dirname "$WORK")"}/tmp/"
+	losetup --noheadings --output BACK-FILE | has -F "${CASE#"$(dirname "$WORK")"}/tmp/"
 }
 no_loop() {
 	! has_loop

@@ -186,7 +186,7 @@ xattrs() {
 	same "security.capability trusted.x user.x" "$(getfattr -dm- root/i/f 2>/dev/null | sed -n 's/=.*//p' | sort | tr '\n' ' ' | sed 's/ $//')"
 	same "$(getfattr -dm- ctx/d)" "$(getfattr -dm- root/i/d | sed 's/root.i/ctx/')"
 	with --chown 1:1 -- copy /o/ f
-	getcap root/o/f | grep -q cap_net_raw
+	getcap root/o/f | has cap_net_raw
 	# A default ACL of the target gives nothing to what comes into it.
 	mkdir root/acl
 	setfattr -n system.posix_acl_default root/acl \

@@ -414,7 +414,7 @@ tars() {
 		expect_exit 5 "$COPY" --store "$ROOT" put - root /x out/f <src.$kind
 	done
 	# A few bytes at a time.
-	dd if=src.gzip bs=7 status=none | "$COPY" --store "$ROOT" open - | grep -q "FROM x"
+	dd if=src.gzip bs=7 status=none | "$COPY" --store "$ROOT" open - | has "FROM x"
 	head -c 100 src.gzip >cut
 	expect_exit 5 "$COPY" --store "$ROOT" open - <cut
 	echo text | gzip >text.gz

@@ -24,7 +24,7 @@ is_refused() {
 	expect_exit 0 snap load "$WORK/base.tar"
 	snap images >"$CASE/.before"
 	expect_exit "$exits" snap build -q "${ARGS[@]}" "${FILE[@]}" -t localhost/built:1 context
-	grep -E '^snapdrv: ' <<<"$ERR" | tail -n 1 | grep -qF -- "$error" || fail_ "want '$error', not: $ERR"
+	grep -E '^snapdrv: ' <<<"$ERR" | tail -n 1 | has -F -- "$error" || fail_ "want '$error', not: $ERR"
 	[ "$exits" != 5 ] || one_line_error
 	snap images | diff "$CASE/.before" - || fail_ "there is an image"
 	same "" "$(snap ls -q)"

@@ -74,7 +74,7 @@ exports() {
 	nm -g --defined-only "$HERE/usr/local/lib/libsnapdrv.a" | awk 'NF == 3 { print $3 }' |
 		grep -v '^__[ao]' | sort >found
 	diff wanted found
-	readelf -d "$so" | grep -q 'SONAME.*\[libsnapdrv\.so\.0\]'
+	readelf -d "$so" | has 'SONAME.*\[libsnapdrv\.so\.0\]'
 	same libsnapdrv.so.0 "$(readlink "$so")"
 }
 case_ "the shared and the static library show the functions of the header, no more and no less" exports
@@ -100,8 +100,8 @@ collision() {
 		$(pkg-config --static --cflags --libs libsnapdrv | sed 's/-lsnapdrv/-l:libsnapdrv.a/') -o static
 	# shellcheck disable=SC2046
 	TMPDIR=$CASE/tmp gcc -fno-builtin "${sanitize[@]}" program.c $(pkg-config --cflags --libs libsnapdrv) -o shared
-	readelf -d shared | grep -q 'NEEDED.*libsnapdrv\.so\.0'
-	! readelf -d static | grep -q libsnapdrv
+	readelf -d shared | has 'NEEDED.*libsnapdrv\.so\.0'
+	! readelf -d static | has libsnapdrv
 	same "" "$(./static "$ROOT")"
 	same "" "$(LD_LIBRARY_PATH=$HERE/usr/local/lib ./shared "$ROOT")"
 }
@@ -143,7 +143,7 @@ pages_say() {
 	done
 	mandoc -Tascii "$SHARE/man/man1/snapdrv.1" | col -b >page
 	for name in 0 1 2 3 4 5; do
-		sed -n '/^EXIT STATUS/,/^ENV/p' page | grep -qE "^       $name +[A-Z]" || fail_ "no exit status $name"
+		sed -n '/^EXIT STATUS/,/^ENV/p' page | has -E "^       $name +[A-Z]" || fail_ "no exit status $name"
 	done
 }
 case_ "the page of each command has all parts, and the options that the command has" pages_say
@@ -160,7 +160,7 @@ library_pages() {
 		[[ ! $text =~ @[a-z]|/\*\* ]] || fail_ "$name: not all of the comment was understood"
 	done
 	text=$(MANWIDTH=200 mandoc -Tascii "$SHARE/man/man3/libsnapdrv.3" | col -b)
-	sed -n '/^THREADS/,/^SEE/p' <<<"$text" | grep -q 'one thread at a time'
+	sed -n '/^THREADS/,/^SEE/p' <<<"$text" | has 'one thread at a time'
 	for name in $(functions); do
 		[[ $text == *"$name(3)"* ]] || fail_ "libsnapdrv(3) does not name $name"
 	done
@@ -169,7 +169,7 @@ case_ "each function has a page that shows its declaration, and libsnapdrv(3) na
 
 found_by_man() {
 	same "$SHARE/man/man1/snapdrv-load.1" "$(MANPATH=$SHARE/man man -w snapdrv-load)"
-	MANPATH=$SHARE/man MANPAGER=cat man snapdrv_export_fd 2>&1 | col -b | grep -q snapdrv_export_fd
+	MANPATH=$SHARE/man MANPAGER=cat man snapdrv_export_fd 2>&1 | col -b | has snapdrv_export_fd
 }
 case_ "man finds them, also the page of a function that shares one" found_by_man
 

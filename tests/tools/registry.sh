@@ -63,7 +63,7 @@ registry_start() {
 	docker-registry serve "$dir/config.yml" >>"$dir/log" 2>&1 &
 	REGISTRY_PIDS+=($!)
 	wait_for 20 grep -q 'listening on' "$dir/log"
-	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/log" | head -n 1)
+	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p;T;q' "$dir/log")
 	[ -n "$port" ] || fail_ "no port in: $(<"$dir/log")"
 	REGISTRY=127.0.0.1:$port
 }
