@@ -131,14 +131,18 @@ static int list_image_space(struct graph *graph, struct snapdrv_df *df, struct s
 }
 
 /* A container that is removed meanwhile holds nothing. */
-static uint64_t container_bytes(struct graph *graph, int64_t id)
+static int container_bytes(struct graph *graph, int64_t id, uint64_t *ret_bytes,
+			   struct snapdrv_error *err)
 {
 	struct snapshot snapshot;
 	struct usage usage = {0};
+	int found = snapshot_look(graph, id, &snapshot, err), ret;
 
-	if (snapshot_look(graph, id, &snapshot, NULL) == 1)
-		snapshot_usage(graph, &snapshot, &usage, NULL);
-	return usage.bytes;
+	if (found < 0)
+		return found;
+	ret = found ? snapshot_usage(graph, &snapshot, &usage, err) : 0;
+	*ret_bytes = usage.bytes;
+	return ret == -ENOENT ? 0 : ret;
 }
 
 static int list_container_space(struct graph *graph, struct snapdrv_df *df,
@@ -161,9 +165,12 @@ static int list_container_space(struct graph *graph, struct snapdrv_df *df,
 		row->name = text_dup(query_text(query, 0), err);
 		row->image = text_dup(query_text(query, 1), err);
 		row->created_ns = query_int(query, 2);
-		row->bytes = container_bytes(graph, query_int(query, 3));
+		if (!row->name || !row->image)
+			return -ENOMEM;
+		ret = container_bytes(graph, query_int(query, 3), &row->bytes, err);
+		if (ret)
+			return fail_within(err, ret, "container %s", row->name);
 		df->containers.bytes += row->bytes;
-		ret = row->name && row->image ? 0 : -ENOMEM;
 	}
 	return ret;
 }

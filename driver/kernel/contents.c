@@ -23,40 +23,18 @@ struct first_names {
 	size_t count;
 };
 
-/* A directory that is being read. */
-struct level {
-	struct level *up;
-	struct dir_list list;
-	size_t next;
-	size_t path_size; /* of the path that leads to it */
-};
-
 struct walk {
 	change_fn *report;
 	int (*is_single)(void *arg, uint64_t inode);
 	void *arg;
-	struct dir_chain chain;
-	struct level *level;
+	struct dir_walk dirs;
 	struct bytes path; /* a NUL follows */
 	struct first_names names;
 };
 
-static void leave(struct walk *walk)
-{
-	struct level *level = walk->level;
-
-	walk->level = level->up;
-	if (level->up)
-		dirs_pop(&walk->chain);
-	dirs_list_done(&level->list);
-	free(level);
-}
-
 static void walk_done(struct walk *walk)
 {
-	while (walk->level)
-		leave(walk);
-	dirs_done(&walk->chain);
+	dirs_walk_done(&walk->dirs);
 	bytes_done(&walk->path);
 	for (size_t i = 0; i < walk->names.n_places; i++)
 		free(walk->names.places[i].path);
@@ -116,24 +94,11 @@ static int find_first(struct walk *walk, uint64_t inode, const char **ret_first,
 
 /* ---- the walk ----------------------------------------------------------------------------- */
 
-static int enter(struct walk *walk, struct snapdrv_error *err)
-{
-	struct level *level = calloc(1, sizeof(*level));
-	int fd = dirs_fd(&walk->chain, err);
-
-	if (!level)
-		return fail_memory(err);
-	level->up = walk->level;
-	level->path_size = walk->path.size;
-	walk->level = level;
-	return fd < 0 ? fd : dirs_list(fd, &level->list, err);
-}
-
 static int set_path(struct walk *walk, const char *name, struct snapdrv_error *err)
 {
 	int ret;
 
-	walk->path.size = walk->level->path_size;
+	walk->path.size = walk->dirs.level->path_size;
 	ret = walk->path.size ? bytes_add(&walk->path, "/", 1, err) : 0;
 	if (!ret)
 		ret = bytes_add(&walk->path, name, strlen(name) + 1, err);
@@ -161,7 +126,7 @@ static int look(struct walk *walk, struct dir_entry *entry, struct change *chang
 
 static int next_entry(struct walk *walk, struct snapdrv_error *err)
 {
-	struct level *level = walk->level;
+	struct dir_level *level = walk->dirs.level;
 	struct dir_entry *entry = &level->list.entries[level->next++];
 	struct change change = {.kind = 'A', .name = entry->name, .inode = entry->inode};
 	int ret = set_path(walk, entry->name, err);
@@ -169,7 +134,7 @@ static int next_entry(struct walk *walk, struct snapdrv_error *err)
 	if (ret)
 		return ret;
 	change.path = walk->path.data;
-	change.dir_fd = dirs_fd(&walk->chain, err);
+	change.dir_fd = dirs_fd(&walk->dirs.chain, err);
 	if (change.dir_fd < 0)
 		return change.dir_fd;
 	ret = look(walk, entry, &change, err);
@@ -177,8 +142,10 @@ static int next_entry(struct walk *walk, struct snapdrv_error *err)
 		ret = walk->report(walk->arg, &change, err);
 	if (ret || entry->type != DT_DIR)
 		return ret;
-	ret = dirs_push(&walk->chain, entry->name, err);
-	return ret ? ret : enter(walk, err);
+	ret = dirs_enter(&walk->dirs, entry->name, err);
+	if (!ret)
+		walk->dirs.level->path_size = walk->path.size;
+	return ret;
 }
 
 int contents_walk(int root_fd, change_fn *report, int (*is_single)(void *arg, uint64_t inode),
@@ -188,18 +155,18 @@ int contents_walk(int root_fd, change_fn *report, int (*is_single)(void *arg, ui
 		.report = report,
 		.is_single = is_single,
 		.arg = arg,
-		.chain = {.root_fd = root_fd},
+		.dirs.chain.root_fd = root_fd,
 	};
 	const struct change root = {.kind = 'C', .path = "", .name = ".", .dir_fd = root_fd};
 	int ret = report(arg, &root, err);
 
 	if (!ret)
-		ret = enter(&walk, err);
-	while (!ret && walk.level) {
-		if (walk.level->next < walk.level->list.count)
+		ret = dirs_enter(&walk.dirs, NULL, err);
+	while (!ret && walk.dirs.level) {
+		if (walk.dirs.level->next < walk.dirs.level->list.count)
 			ret = next_entry(&walk, err);
 		else
-			leave(&walk);
+			dirs_leave(&walk.dirs);
 	}
 	return ret;
 }

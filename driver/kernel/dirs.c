@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -14,7 +16,9 @@
 
 struct dir_link {
 	char *name;
-	int fd; /* or -1 */
+	int fd;	      /* or -1 */
+	dev_t device; /* of one that was closed */
+	ino_t inode;
 };
 
 int dirs_is_gone(int ret)
@@ -34,6 +38,34 @@ static int open_again(struct dir_chain *chain, struct snapdrv_error *err)
 		fd = next;
 	}
 	return steal_fd(&fd);
+}
+
+static void close_link(struct dir_link *link)
+{
+	struct stat st = {0};
+
+	if (link->fd >= 0 && !fstat(link->fd, &st)) {
+		link->device = st.st_dev;
+		link->inode = st.st_ino;
+	}
+	cleanup_fd_at(&link->fd);
+	link->fd = -1;
+}
+
+/*
+ * Its "..", where that is still the directory that it was: the way from the root is longer with each level. Where it
+ * is not, dirs_fd() goes that way.
+ */
+static void open_above(struct dir_link *above, int fd)
+{
+	struct stat st;
+
+	above->fd = file_open_dir(fd, "..", NULL);
+	if (above->fd < 0 ||
+	    (!fstat(above->fd, &st) && st.st_dev == above->device && st.st_ino == above->inode))
+		return;
+	close(above->fd);
+	above->fd = -1;
 }
 
 int dirs_fd(struct dir_chain *chain, struct snapdrv_error *err)
@@ -73,13 +105,9 @@ int dirs_push(struct dir_chain *chain, const char *name, struct snapdrv_error *e
 	copy = strdup(name);
 	if (!copy)
 		return fail_memory(err);
-	chain->links[chain->count++] = (struct dir_link){copy, steal_fd(&fd)};
-	if (chain->count > OPEN_MAX_LINKS) {
-		struct dir_link *far = &chain->links[chain->count - 1 - OPEN_MAX_LINKS];
-
-		cleanup_fd_at(&far->fd);
-		far->fd = -1;
-	}
+	chain->links[chain->count++] = (struct dir_link){.name = copy, .fd = steal_fd(&fd)};
+	if (chain->count > OPEN_MAX_LINKS)
+		close_link(&chain->links[chain->count - 1 - OPEN_MAX_LINKS]);
 	return 0;
 }
 
@@ -87,6 +115,8 @@ void dirs_pop(struct dir_chain *chain)
 {
 	struct dir_link *link = &chain->links[--chain->count];
 
+	if (chain->count && link->fd >= 0 && chain->links[chain->count - 1].fd < 0)
+		open_above(&chain->links[chain->count - 1], link->fd);
 	cleanup_fd_at(&link->fd);
 	free(link->name);
 }
@@ -157,4 +187,46 @@ void dirs_list_done(struct dir_list *list)
 		free(list->entries[i].name);
 	free(list->entries);
 	*list = (struct dir_list){0};
+}
+
+int dirs_enter(struct dir_walk *walk, const char *name, struct snapdrv_error *err)
+{
+	struct dir_level *level = calloc(1, sizeof(*level));
+	int ret = level ? 0 : fail_memory(err), fd;
+
+	if (!ret && name)
+		ret = dirs_push(&walk->chain, name, err);
+	if (ret) {
+		free(level);
+		return ret;
+	}
+	fd = dirs_fd(&walk->chain, err);
+	ret = fd < 0 ? fd : dirs_list(fd, &level->list, err);
+	if (ret) {
+		if (name)
+			dirs_pop(&walk->chain);
+		free(level);
+		return ret;
+	}
+	level->up = walk->level;
+	walk->level = level;
+	return 0;
+}
+
+void dirs_leave(struct dir_walk *walk)
+{
+	struct dir_level *level = walk->level;
+
+	walk->level = level->up;
+	if (level->up)
+		dirs_pop(&walk->chain);
+	dirs_list_done(&level->list);
+	free(level);
+}
+
+void dirs_walk_done(struct dir_walk *walk)
+{
+	while (walk->level)
+		dirs_leave(walk);
+	dirs_done(&walk->chain);
 }

@@ -53,4 +53,32 @@ int dirs_list(int dir_fd, struct dir_list *ret_list, struct snapdrv_error *err);
 
 void dirs_list_done(struct dir_list *list);
 
+/** struct dir_level - a directory that is being walked through. */
+struct dir_level {
+	struct dir_level *up;
+	struct dir_list list;
+	size_t next;	  /* entry */
+	size_t path_size; /* for whoever keeps a path */
+};
+
+/** struct dir_walk - the directories on the way, each with its names; a root_fd and zeros to begin with. */
+struct dir_walk {
+	struct dir_chain chain;
+	struct dir_level *level; /* the present one, or NULL */
+};
+
+/**
+ * dirs_enter() - go down and list what is there.
+ * @name: in the present directory, or NULL for the root.
+ *
+ * Return: 0, or a negative errno value: then the present directory is what it was.
+ */
+int dirs_enter(struct dir_walk *walk, const char *name, struct snapdrv_error *err);
+
+/** dirs_leave() - go up; from the root, the walk has no level any more. */
+void dirs_leave(struct dir_walk *walk);
+
+/** dirs_walk_done() - leave all; the root stays open. */
+void dirs_walk_done(struct dir_walk *walk);
+
 #endif

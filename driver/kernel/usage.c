@@ -15,12 +15,14 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/dirs.h"
 #include "kernel/file.h"
 
 #define EXTENTS 256 /* asked for at once */
 
 struct count {
 	struct usage usage;
+	struct dir_walk dirs;
 	dev_t device;
 	ino_t *seen; /* inodes of several names, in open addressing; 0 is an empty place */
 	size_t n_places;
@@ -125,8 +127,6 @@ static int count_file(struct count *count, int dir_fd, const char *name, const s
 	return 0;
 }
 
-static int count_dir(struct count *count, int dir_fd, const char *name);
-
 static int count_entry(struct count *count, int dir_fd, const char *name)
 {
 	struct stat st;
@@ -134,31 +134,37 @@ static int count_entry(struct count *count, int dir_fd, const char *name)
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : fail_errno(count->err, "stat %s", quote(name).text);
-	if (S_ISDIR(st.st_mode) && st.st_dev != count->device)
-		return 0;
-	ret = S_ISDIR(st.st_mode) || st.st_nlink < 2 ? 0 : was_seen(count, st.st_ino);
+	if (S_ISDIR(st.st_mode)) {
+		if (st.st_dev != count->device)
+			return 0;
+		count->usage.inodes++;
+		ret = dirs_enter(&count->dirs, name, count->err);
+		return dirs_is_gone(ret) ? 0 : ret;
+	}
+	ret = st.st_nlink < 2 ? 0 : was_seen(count, st.st_ino);
 	if (ret)
 		return ret < 0 ? ret : 0;
 	count->usage.inodes++;
-	if (S_ISREG(st.st_mode))
-		return count_file(count, dir_fd, name, &st);
-	return S_ISDIR(st.st_mode) ? count_dir(count, dir_fd, name) : 0;
+	return S_ISREG(st.st_mode) ? count_file(count, dir_fd, name, &st) : 0;
 }
 
-static int count_dir(struct count *count, int dir_fd, const char *name)
+static int count_tree(struct count *count)
 {
-	cleanup_dir DIR *dir = file_list(dir_fd, name);
-	struct dirent *entry;
-	int ret;
+	int ret = dirs_enter(&count->dirs, NULL, count->err);
 
-	if (!dir)
-		return skip_gone(count, name, errno);
-	while ((entry = file_next(dir))) {
-		ret = count_entry(count, dirfd(dir), entry->d_name);
-		if (ret)
-			return ret;
+	while (!ret && count->dirs.level) {
+		struct dir_level *level = count->dirs.level;
+		int fd = level->next < level->list.count ? dirs_fd(&count->dirs.chain, count->err)
+							 : -ENOENT;
+
+		if (fd >= 0)
+			ret = count_entry(count, fd, level->list.entries[level->next++].name);
+		else if (dirs_is_gone(fd))
+			dirs_leave(&count->dirs);
+		else
+			ret = fd;
 	}
-	return errno ? fail_errno(count->err, "list a directory") : 0;
+	return ret;
 }
 
 int usage_of_tree(int fd, struct usage *ret_usage, struct snapdrv_error *err)
@@ -172,7 +178,9 @@ int usage_of_tree(int fd, struct usage *ret_usage, struct snapdrv_error *err)
 	count.device = st.st_dev;
 	count.usage.inodes = 1;
 	count.map = malloc(sizeof(*count.map) + EXTENTS * sizeof(struct fiemap_extent));
-	ret = count.map ? count_dir(&count, fd, ".") : fail_memory(err);
+	count.dirs.chain.root_fd = fd;
+	ret = count.map ? count_tree(&count) : fail_memory(err);
+	dirs_walk_done(&count.dirs);
 	free(count.map);
 	free(count.seen);
 	if (!ret)

@@ -43,6 +43,33 @@ usage() {
 }
 case_ "inspect tells the bytes that a container alone holds" usage
 
+few_files() {
+	prlimit --nofile=512:512 --stack=1048576:1048576 -- "$SNAPDRV" --root "$ROOT" "$@"
+}
+# 4,000 directories in each other, a second one beside each: no descriptor and no stack is held for each of them.
+deep() {
+	expect_exit 0 snap load "$IMAGE"
+	expect_exit 0 snap create --name c data:1
+	"$PYTHON" - "$OUT" <<-'END'
+		import os, sys
+		os.chdir(sys.argv[1])
+		for _ in range(4000):
+		    os.mkdir("a")
+		    os.mkdir("b")
+		    os.chdir("a")
+		with open("bottom", "wb") as out:
+		    out.write(os.urandom(1000000))
+	END
+	sync -f "$ROOT"
+	expect_exit 0 few_files --json inspect c
+	size=$(python -c 'import json, sys; print(json.load(sys.stdin)["inspected"][0]["SizeRw"])' <<<"$OUT")
+	[ "$size" -ge 1000000 ] || fail_ "what is at the bottom does not count: $size"
+	expect_exit 0 few_files df --verbose --json
+	same "$size" "$(python -c 'import json, sys; print(json.load(sys.stdin)["df"]["containers"][0]["size"])' <<<"$OUT")"
+	expect_exit 0 few_files rm c
+}
+case_ "a container of 4,000 directories in each other is counted, by a process that may open 512 files" deep
+
 by_quota_groups() {
 	[ "$BACKEND" = btrfs ] || skip_optional "quota groups are btrfs's"
 	btrfs quota enable "$(dirname "$ROOT")" 2>/dev/null || btrfs quota enable "$CASE"
