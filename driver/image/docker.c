@@ -104,6 +104,8 @@ int plan_docker(struct source *source, const char *text, size_t size, struct pla
 
 	if (!ret && !json_is_array(json))
 		ret = refuse(err, "not an array");
+	if (!ret && json_array_size(json) > IMAGES_MAX)
+		ret = refuse(err, "more than %d images", IMAGES_MAX);
 	if (ret)
 		return fail_within(err, ret, "manifest.json");
 	json_array_foreach(json, i, item) {

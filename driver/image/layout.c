@@ -12,7 +12,6 @@
 #include "image/reference.h"
 
 #define INDEX_DEPTH_MAX 8
-#define DESCRIPTORS_MAX 10000
 
 static const char *const layer_types[] = {
 	"application/vnd.oci.image.layer.v1.tar",
@@ -397,8 +396,8 @@ int plan_layout(struct source *source, const char *text, size_t size,
 	ret = json_need(json_member_array(index, "manifests", &manifests, err), "manifests", err);
 	if (ret < 0)
 		return fail_within(err, ret, "index.json");
-	if (json_array_size(manifests) > DESCRIPTORS_MAX)
-		return refuse(err, "index.json: more than %d manifests", DESCRIPTORS_MAX);
+	if (json_array_size(manifests) > IMAGES_MAX)
+		return refuse(err, "index.json: more than %d manifests", IMAGES_MAX);
 	json_array_foreach(manifests, i, item) {
 		cleanup_free char *name = NULL;
 

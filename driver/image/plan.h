@@ -11,6 +11,8 @@
 #include "image/platform.h"
 #include "image/source.h"
 
+#define IMAGES_MAX 10000 /* of one source */
+
 /** struct layer_plan - one layer of an image. */
 struct layer_plan {
 	char *member; /* its name in the source, or NULL when the layer is staged already */

@@ -209,8 +209,6 @@ static int read_range(int fd, uint64_t offset, uint64_t size, char **ret_data, s
 	cleanup_free char *data = NULL;
 	ssize_t got;
 
-	if (size > JSON_DOCUMENT_MAX)
-		return refuse(err, "more than %u bytes", JSON_DOCUMENT_MAX);
 	data = malloc(size + 1);
 	if (!data)
 		return fail_memory(err);
@@ -221,6 +219,17 @@ static int read_range(int fd, uint64_t offset, uint64_t size, char **ret_data, s
 	*ret_data = steal_ptr(&data);
 	*ret_size = (size_t)got;
 	return 1;
+}
+
+/* A small index can name the same large document thousands of times, and each image holds its own. */
+static int note_given(struct source *source, uint64_t size, struct snapdrv_error *err)
+{
+	if (size > JSON_DOCUMENT_MAX)
+		return refuse(err, "more than %u bytes", JSON_DOCUMENT_MAX);
+	source->given += size;
+	if (source->given > DOCUMENTS_MAX)
+		return refuse(err, "more than %u bytes of documents in all", DOCUMENTS_MAX);
+	return 0;
 }
 
 int source_document(struct source *source, const char *name, char **ret_data, size_t *ret_size,
@@ -235,18 +244,22 @@ int source_document(struct source *source, const char *name, char **ret_data, si
 
 		if (fd < 0)
 			return fd == -ENOENT ? 0 : fd;
-		return read_range(fd, 0, (uint64_t)st.st_size, ret_data, ret_size, err);
+		ret = note_given(source, (uint64_t)st.st_size, err);
+		return ret ? ret : read_range(fd, 0, (uint64_t)st.st_size, ret_data, ret_size, err);
 	}
 	ret = source_find(source, name, &member, err);
 	if (ret <= 0)
 		return ret;
+	if (source->is_stream && member->refusal)
+		return refuse(err, "%s", member->refusal);
+	if (source->is_stream && !member->text)
+		return refuse(err, "%s is not a document", quote(name).text);
+	ret = note_given(source, member->size, err);
+	if (ret)
+		return ret;
 	if (!source->is_stream)
 		return read_range(source->fd, member->offset, member->size, ret_data, ret_size,
 				  err);
-	if (member->refusal)
-		return refuse(err, "%s", member->refusal);
-	if (!member->text)
-		return refuse(err, "%s is not a document", quote(name).text);
 	*ret_data = malloc(member->size + 1);
 	if (!*ret_data)
 		return fail_memory(err);

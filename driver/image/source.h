@@ -43,7 +43,7 @@ const char *source_name(const struct source *source);
  * @ret_data: for free(3), @ret_size bytes and a NUL.
  *
  * Return: 1 found, 0 there is none, or a negative errno value; REFUSED when it is no regular file or
- * has more than JSON_DOCUMENT_MAX bytes.
+ * has more than JSON_DOCUMENT_MAX bytes, or when all that were asked for have more than DOCUMENTS_MAX.
  */
 int source_document(struct source *source, const char *name, char **ret_data, size_t *ret_size,
 		    struct snapdrv_error *err);

@@ -174,8 +174,8 @@ static int take_document(struct source *source, struct source_member *member,
 		member->refusal = text_format(err, "more than %u bytes", JSON_DOCUMENT_MAX);
 		return member->refusal ? 0 : -ENOMEM;
 	}
-	source->documents += member->size;
-	if (source->documents > DOCUMENTS_MAX)
+	source->held += member->size;
+	if (source->held > DOCUMENTS_MAX)
 		return refuse(err, "more than %u bytes of documents", DOCUMENTS_MAX);
 	member->text = calloc(1, member->size + 1);
 	if (!member->text)

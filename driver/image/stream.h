@@ -5,8 +5,9 @@
 
 #include "image/source.h"
 
-#define MEMBERS_MAX 200000	  /* of an archive */
-#define DOCUMENTS_MAX (64u << 20) /* bytes of the documents that a stream's source holds */
+#define MEMBERS_MAX 200000 /* of an archive */
+#define DOCUMENTS_MAX \
+	(64u << 20) /* bytes of all documents that a source gives, each time that it does */
 
 struct source_member {
 	char *name;
@@ -30,7 +31,8 @@ struct source {
 	struct fetcher *fetcher; /* of a registry, which has nothing of the rest */
 	struct source_member *members;
 	size_t n_members;
-	size_t documents; /* bytes held */
+	size_t held;  /* bytes of a stream's documents */
+	size_t given; /* bytes of documents that were asked for */
 };
 
 /** source_add() - one more member. Return: it, or NULL with @err filled. */

@@ -134,6 +134,10 @@ one.digest = sha256(one.manifest)
 give("a manifest that is not JSON", Layout(one), ["bad:1"])
 give("a manifest of more than 4 MiB", Layout(image(
     edit_manifest=lambda m: m.update(annotations={"x": "y" * (5 << 20)}))), ["bad:1"])
+layout = Layout(image(edit_manifest=lambda m: m.update(annotations={"x": "y" * ((4 << 20) - 2000)})))
+layout.index["manifests"] = [dict(layout.index["manifests"][0], annotations={
+    "org.opencontainers.image.ref.name": f"localhost/bad:{n}"}) for n in range(20)]
+give("twenty names of one manifest of 4 MiB", layout, ["bytes of documents in all"])
 give("a config of more than 4 MiB", Layout(image(
     edit_config=lambda c: c.update(author="y" * (5 << 20)))), ["bad:1"])
 layout = Layout(image())
@@ -210,6 +214,8 @@ def redirected(files, target):
 for target in (b"/etc/passwd", b"../../../../../../../../etc/passwd", b"layer.tar"):
     give_docker(f"a docker-archive whose layer is a symlink to {target.decode()}",
                 [image(how="none")], (), edit=lambda files: redirected(files, target))
+give_docker("a docker-archive of 10,001 images that are one", [image(how="none")], ["more than 10000 images"],
+            edit=lambda files: files.update({"manifest.json": json.dumps(10001 * json.loads(files["manifest.json"])).encode()}))
 give_docker("a docker-archive that names a layer outside of itself", [image(how="none")], (),
             edit=lambda files: files.update({"manifest.json": json.dumps([
                 {"Config": image().config_digest[7:] + ".json", "RepoTags": ["bad:1"],
