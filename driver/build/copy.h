@@ -58,6 +58,9 @@ struct copy {
  */
 int copy_digest(const struct copy *copy, struct digest *ret_digest, struct snapdrv_error *err);
 
+/** copy_check() - what was copied still has the digest that it had before. Return: 0, or EAGAIN and others negative. */
+int copy_check(const struct copy *copy, const struct digest *expected, struct snapdrv_error *err);
+
 /**
  * copy_into() - put it into a tree.
  * @root_fd: the root of a container's tree, open for reading; symlinks in it, on the way to @target, are

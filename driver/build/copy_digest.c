@@ -289,3 +289,13 @@ int copy_digest(const struct copy *copy, struct digest *ret_digest, struct snapd
 		*ret_digest = hasher_final(hasher);
 	return ret;
 }
+
+int copy_check(const struct copy *copy, const struct digest *expected, struct snapdrv_error *err)
+{
+	struct digest digest;
+	int ret = copy_digest(copy, &digest, err);
+
+	if (!ret && !digest_equal(&digest, expected))
+		ret = fail(err, SNAPDRV_FAILED, EAGAIN, "the context was changed meanwhile");
+	return ret;
+}

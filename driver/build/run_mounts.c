@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,14 +11,13 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "build/copy.h"
+#include "build/run_cache.h"
 #include "kernel/file.h"
 #include "kernel/resolve.h"
 #include "kernel/sandbox.h"
 #include "snapshot/rootfs.h"
 
 #define SECRET_MAX (1u << 20)
-#define WAIT_MS 50 /* between two tries for a cache that somebody has */
 
 /* A tree that is mounted for a bind. */
 struct run_view {
@@ -109,13 +107,10 @@ int run_mounts_read(struct stage *stage, const struct recipe_step *step, struct 
 	return ret;
 }
 
-/* What a bind takes from the context, as a COPY of it. */
-static struct copy copy_of(const struct run_mount *mount, const struct context *from,
-			   const char *const *source)
+struct copy run_mount_copy(const struct context *from, const char *const *source)
 {
 	static const struct ignore no_excludes;
 
-	(void)mount;
 	return (struct copy){.from = from,
 			     .sources = source,
 			     .n_sources = 1,
@@ -135,7 +130,7 @@ static int takes_context(const struct run_mount *mount)
 int run_mounts_key(struct run_mounts *mounts, struct key *key, struct snapdrv_error *err)
 {
 	for (size_t i = 0; i < mounts->count; i++) {
-		const struct run_mount *mount = &mounts->items[i];
+		struct run_mount *mount = &mounts->items[i];
 		const struct recipe_mount *recipe = mount->recipe;
 		const char *source = mount->source ? mount->source : ".";
 
@@ -153,13 +148,12 @@ int run_mounts_key(struct run_mounts *mounts, struct key *key, struct snapdrv_er
 		key_add_number(key, recipe->read_only * 2 + recipe->writable);
 		if (takes_context(mount)) {
 			const struct copy copy =
-				copy_of(mount, &mounts->stage->build->context, &source);
-			struct digest digest;
-			int ret = copy_digest(&copy, &digest, err);
+				run_mount_copy(&mounts->stage->build->context, &source);
+			int ret = copy_digest(&copy, &mount->digest, err);
 
 			if (ret)
 				return ret;
-			key_add(key, digest_format(&digest).text);
+			key_add(key, digest_format(&mount->digest).text);
 		}
 	}
 	return 0;
@@ -253,13 +247,15 @@ static int copy_context(struct run_mounts *mounts, const struct run_mount *mount
 {
 	const struct context *context = &mounts->stage->build->context;
 	const char *source = mount->source ? mount->source : ".", *last;
-	const struct copy copy = copy_of(mount, context, &source);
+	const struct copy copy = run_mount_copy(context, &source);
 	cleanup_fd int into_fd = open(view->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_fd int fd = resolve_open(context->fd, source, O_PATH | O_CLOEXEC);
 	struct stat st;
 	int ret = into_fd < 0 ? fail_errno(err, "--mount: open a directory")
 			      : copy_into(&copy, into_fd, err);
 
+	if (!ret)
+		ret = copy_check(&copy, &mount->digest, err);
 	if (ret)
 		return ret;
 	if (fd < 0)
@@ -304,49 +300,6 @@ static int bind_one(struct run_mounts *mounts, struct run_mount *mount, struct w
 	return ret ? ret
 		   : run_mounts_add(work, array, stubs, path, mount->target, is_file,
 				    !mount->recipe->writable, err);
-}
-
-/* A new cache has the mode, owner and files that it is to begin with. */
-static int begin_cache(struct run_mounts *mounts, struct run_mount *mount,
-		       struct snapdrv_error *err)
-{
-	const struct recipe_mount *recipe = mount->recipe;
-	const char *source = mount->source ? mount->source : ".";
-	struct context tree = {.fd = -1, .is_image = 1};
-	const struct copy copy = copy_of(mount, &tree, &source);
-	int fd = mount->cache.fd, ret = 0;
-
-	if (mount->has_from && mount->from.id) {
-		tree.fd = rootfs_peek(mounts->stage->graph, &mount->from, err);
-		ret = tree.fd < 0 ? tree.fd : copy_into(&copy, fd, err);
-		if (tree.fd >= 0)
-			close(tree.fd);
-	}
-	if (!ret && ((recipe->mode >= 0 && fchmod(fd, (mode_t)recipe->mode)) ||
-		     fchown(fd, recipe->uid < 0 ? 0 : (uid_t)recipe->uid,
-			    recipe->gid < 0 ? 0 : (gid_t)recipe->gid)))
-		ret = fail_errno(err, "--mount: set the owner of a cache");
-	return ret;
-}
-
-static int take_cache(struct run_mounts *mounts, struct run_mount *mount, struct snapdrv_error *err)
-{
-	static const enum cache_sharing sharing[] = {[RECIPE_SHARED] = CACHE_SHARED,
-						     [RECIPE_PRIVATE] = CACHE_PRIVATE,
-						     [RECIPE_LOCKED] = CACHE_LOCKED};
-	struct store *store = &mounts->stage->graph->store;
-	int ret;
-
-	while (!(ret = cache_take(store, mount->id, sharing[mount->recipe->sharing], &mount->cache,
-				  err))) {
-		poll(NULL, 0, WAIT_MS);
-		ret = build_is_stopped(mounts->stage->build, err);
-		if (ret)
-			return ret;
-	}
-	if (ret < 0)
-		return ret;
-	return mount->cache.is_new ? begin_cache(mounts, mount, err) : 0;
 }
 
 static const struct build_secret *find_secret(const struct build *build, const char *id)
@@ -447,7 +400,7 @@ int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *arr
 			ret = bind_one(mounts, mount, work, array, stubs, err);
 			break;
 		case RECIPE_MOUNT_CACHE:
-			ret = take_cache(mounts, mount, err);
+			ret = run_cache_take(mounts->stage, mount, err);
 			if (!ret)
 				ret = run_mounts_add(work, array, stubs, mount->cache.path,
 						     mount->target, 0, mount->recipe->read_only,
@@ -469,7 +422,7 @@ void run_mounts_end(struct run_mounts *mounts)
 	for (size_t i = 0; i < mounts->count; i++) {
 		struct run_mount *mount = &mounts->items[i];
 
-		if (mount->cache.fd >= 0)
+		if (mount->cache.fd >= 0 && !mount->cache.is_new)
 			cache_note(&mounts->stage->graph->store, &mount->cache, mount->id, NULL);
 		cache_done(&mount->cache);
 	}

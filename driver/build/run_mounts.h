@@ -3,6 +3,7 @@
 #ifndef BUILD_RUN_MOUNTS_H
 #define BUILD_RUN_MOUNTS_H
 
+#include "build/copy.h"
 #include "build/stubs.h"
 #include "build/work.h"
 #include "store/caches.h"
@@ -18,6 +19,8 @@ struct run_mount {
 	int has_from;
 	struct snapshot from;
 	struct digest_text chain;
+	struct digest
+		digest; /* of what a bind takes from the context, as run_mounts_key() found it */
 	struct cache cache;
 };
 
@@ -48,6 +51,9 @@ int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *arr
 /** run_mounts_add() - a bind mount more. @is_file, @is_read_only: of @source. */
 int run_mounts_add(struct work *work, json_t *array, struct stubs *stubs, const char *source,
 		   const char *target, int is_file, int is_read_only, struct snapdrv_error *err);
+
+/** run_mount_copy() - what a mount takes from a tree, as a COPY of it to "/". @from, @source: borrowed. */
+struct copy run_mount_copy(const struct context *from, const char *const *source);
 
 /** run_mounts_end() - the container is gone: unmount, note what caches hold. */
 void run_mounts_end(struct run_mounts *mounts);

@@ -216,16 +216,10 @@ static int add_content_key(void *arg, struct strings *keys, struct snapdrv_error
 /* What was copied is to be what the key says. */
 static int check_digest(struct copying *copying, struct snapdrv_error *err)
 {
-	const struct copy copy = copying->copy;
-	struct digest digest;
-	int ret;
+	struct copy copy = copying->copy;
 
-	copying->copy.uid = copying->copy.gid = -1;
-	ret = copy_digest(&copying->copy, &digest, err);
-	copying->copy = copy;
-	if (!ret && !digest_equal(&digest, &copying->digest))
-		ret = fail(err, SNAPDRV_FAILED, EAGAIN, "the context was changed meanwhile");
-	return ret;
+	copy.uid = copy.gid = -1;
+	return copy_check(&copy, &copying->digest, err);
 }
 
 static int set_owner(struct copying *copying, struct snapdrv_error *err)

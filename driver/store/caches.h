@@ -17,7 +17,8 @@ enum cache_sharing {
 /** struct cache - a directory that is used; for cache_done(). All zero, with an @fd of -1, is none. */
 struct cache {
 	int fd;
-	int is_new;
+	int is_new; /* it is to be filled, see cache_filled() */
+	enum cache_sharing sharing;
 	char name[48];
 	char *path; /* absolute */
 };
@@ -26,10 +27,22 @@ struct cache {
  * cache_take() - the directory that goes by an id, made when there is none (0755, root's).
  * @id: any text.
  *
+ * A new one is nobody else's until cache_filled(). One that was not filled, as its maker failed or died, is removed and
+ * made again.
+ *
  * Return: 1, 0 when somebody else has it: try again; or a negative errno value.
  */
 int cache_take(struct store *store, const char *id, enum cache_sharing sharing,
 	       struct cache *ret_cache, struct snapdrv_error *err);
+
+/**
+ * cache_filled() - a new cache has what it is to begin with; from now on it is shared as was asked for.
+ * @is_synced: what it begins with has to be on disk first.
+ *
+ * Return: as cache_take(); with 0 it was removed in that moment, and @cache is none.
+ */
+int cache_filled(struct store *store, struct cache *cache, const char *id, int is_synced,
+		 struct snapdrv_error *err);
 
 /** cache_note() - a step is through with it: write down what it holds. */
 int cache_note(struct store *store, const struct cache *cache, const char *id,

@@ -123,6 +123,70 @@ mounts() {
 }
 case_ "RUN --mount: binds of the context and of a stage, caches that are kept, tmpfs" mounts
 
+# A cache counts as made when it was filled, by whoever tries it next.
+unfilled_cache() {
+	local id dir source
+	begin
+	id=$(printf one | sha256sum | head -c 32)
+	dir=$ROOT/caches/$id
+	for source in /none /seed; do
+		dockerfile <<-END
+			FROM localhost/base:1 AS seed
+			RUN mkdir /seed && echo content >/seed/file
+			FROM localhost/base:1
+			RUN --mount=type=cache,target=/c,id=one,from=seed,source=$source,uid=1000,mode=0750 cat /c/file >/got; stat -c '%u %a' /c >>/got
+		END
+		case $source in
+		/none)
+			expect_exit 5 snap build -q context
+			one_line_error "/none"
+			;;
+		/seed)
+			# Its maker dies at the last thing that it does to it.
+			dockerfile_killed
+			build -t one
+			;;
+		esac
+	done
+	rootfs one
+	same "content 1000 750" "$(echo $(<"$TREE/got"))"
+	expect_exit 0 snap --json df
+	holds '[t["count"] for t in d["df"]["types"] if t["type"] == "caches"] == [1]'
+	clean
+}
+dockerfile_killed() {
+	local status=0
+	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -qq -o trace -P "$dir" -e trace=fchown -e inject=fchown:signal=KILL \
+		"$SNAPDRV" --root "$ROOT" build -q context >out 2>err || status=$?
+	same 137 "$status"
+	[ -d "$dir" ]
+}
+case_ "a cache that could not be filled, or whose maker was killed, is filled by the next build" unfilled_cache
+
+# What a RUN is found again by is what it saw: a context that was changed between the two is refused.
+changed_bind() {
+	local builder status=0
+	begin
+	mkdir context/dir
+	echo old >context/dir/file
+	dockerfile <<-'END'
+		FROM localhost/base:1
+		RUN --mount=type=bind,source=dir,target=/in cat /in/file >/got
+	END
+	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -qq -o trace -e trace=mkdir -e inject=mkdir:delay_exit=2000000 \
+		"$SNAPDRV" --root "$ROOT" build -q context >out 2>err &
+	builder=$!
+	wait_for 60 grep -q /mount-0 trace
+	echo new >context/dir/file
+	wait "$builder" || status=$?
+	same "1 1" "$status $(grep -c 'the context was changed meanwhile' err)"
+	build -t one
+	rootfs one
+	same new "$(<"$TREE/got")"
+	clean
+}
+case_ "RUN --mount=type=bind: a context that is changed before it is copied is refused" changed_bind
+
 secrets() {
 	begin
 	printf 'a secret in a file' >secret
