@@ -91,10 +91,12 @@ PUBLIC int snapdrv_snapshot_usage(struct snapdrv_store *store, const char *key, 
 
 PUBLIC int snapdrv_cleanup(struct snapdrv_store *store, struct snapdrv_error *err)
 {
-	struct snapdrv_error own;
+	struct snapdrv_error own, left = {0};
 	int ret = graph_flush(&store->graph, or_own(err, &own));
 
-	return ret ? ret : graph_sweep(&store->graph, or_own(err, &own));
+	if (!ret)
+		ret = graph_sweep(&store->graph, &left, or_own(err, &own));
+	return !ret && left.errnum ? fail_as(or_own(err, &own), &left) : ret;
 }
 
 PUBLIC void snapdrv_applied_done(struct snapdrv_applied *applied)

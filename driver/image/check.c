@@ -249,7 +249,7 @@ int store_check(struct graph *graph, const struct snapdrv_check_options *options
 		.options = options ? options : &no_options,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
-	int ret = graph_sweep(graph, err);
+	int ret = graph_sweep(graph, NULL, err);
 
 	if (!ret)
 		ret = run(&check, err);

@@ -283,8 +283,9 @@ int graph_gc(struct graph *graph, const struct snapdrv_gc_options *options,
 	     struct snapdrv_gc *ret_gc, struct snapdrv_error *err)
 {
 	static const struct snapdrv_gc_options no_options;
+	struct snapdrv_error left = {0};
 	struct snapdrv_gc gc = {0};
-	int ret = graph_sweep(graph, err);
+	int ret = graph_sweep(graph, &left, err);
 
 	if (!options)
 		options = &no_options;
@@ -297,6 +298,8 @@ int graph_gc(struct graph *graph, const struct snapdrv_gc_options *options,
 				   &gc.caches.bytes, err);
 	if (!ret)
 		ret = gc_strays(graph, options->dry_run, &gc.strays, err);
+	if (!ret && left.errnum)
+		ret = fail_as(err, &left);
 	if (ret)
 		return fail_within(err, ret, "gc");
 	*ret_gc = gc;

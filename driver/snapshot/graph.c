@@ -113,7 +113,7 @@ int graph_open(const char *root, const char *driver, struct graph *ret_graph,
 	graph.backend.layers_fd = graph.store.layers_fd;
 	ret = choose_driver(&graph, driver, err);
 	if (!ret)
-		ret = graph_sweep(&graph, err);
+		ret = graph_sweep(&graph, NULL, err);
 	if (ret) {
 		fail_within(err, ret, "store %s", quote(root).text);
 		store_close(&graph.store);
@@ -205,6 +205,7 @@ struct stray_search {
 	const char *sql;    /* a row for the name, or */
 	const char *prefix; /* of the name in the database */
 	int (*is_known)(int dir_fd, const char *path, const char *name);
+	int may_be_damaged; /* what a repair put away stays while it may be mounted */
 };
 
 static int is_content_dir(int dir_fd, const char *path, const char *name)
@@ -291,7 +292,7 @@ static int find_in(struct graph *graph, const struct stray_search *search, int s
 
 		if (!path)
 			return -ENOMEM;
-		ret = text_ends(entry->d_name, TREE_DAMAGED)
+		ret = search->may_be_damaged && text_ends(entry->d_name, TREE_DAMAGED)
 			      ? graph_is_in_use(graph, err)
 			      : is_known(graph, search, path, entry->d_name, err);
 		if (!ret && session_fd < 0)
@@ -336,13 +337,15 @@ static int find_strays(struct graph *graph, unsigned flags, int session_fd, stru
 	const struct store *store = &graph->store;
 	const struct stray_search searches[] = {
 		{store->layers_fd, "", "SELECT 1 FROM tree WHERE id = ? AND NOT in_active", "",
-		 NULL},
-		{store->active_fd, "", "SELECT 1 FROM tree WHERE id = ? AND in_active", "", NULL},
-		{store->content_fd, "", "SELECT 1 FROM blob WHERE digest = ?", "sha256:", NULL},
-		{store->containers_fd, "", "SELECT 1 FROM live_container WHERE name = ?", "", NULL},
-		{store->layers_fd, SHORT_NAMES_FROM_LAYERS "/", NULL, NULL, is_whole_link},
-		{store->content_fd, "../", NULL, NULL, is_content_dir},
-		{store->staging_fd, "", NULL, NULL, is_dir},
+		 NULL, 1},
+		{store->active_fd, "", "SELECT 1 FROM tree WHERE id = ? AND in_active", "", NULL,
+		 0},
+		{store->content_fd, "", "SELECT 1 FROM blob WHERE digest = ?", "sha256:", NULL, 0},
+		{store->containers_fd, "", "SELECT 1 FROM live_container WHERE name = ?", "", NULL,
+		 0},
+		{store->layers_fd, SHORT_NAMES_FROM_LAYERS "/", NULL, NULL, is_whole_link, 0},
+		{store->content_fd, "../", NULL, NULL, is_content_dir, 0},
+		{store->staging_fd, "", NULL, NULL, is_dir, 0},
 	};
 	size_t count = sizeof(searches) / sizeof(searches[0]) - (flags & STRAYS_ALL ? 0 : 2);
 	int ret = 0;
@@ -401,45 +404,89 @@ static void drop_cgroups(const char *session)
 	sandbox_drop_cgroups(prefix);
 }
 
-/* Remove the session of a process that has ended without it. */
+/*
+ * Remove the session of a process that has ended without it. Return: 1 something in it could not be removed, with
+ * the reason in @left; 0, or a negative errno value.
+ */
 static int sweep_session(struct graph *graph, int session_fd, const char *name,
-			 struct snapdrv_error *err)
+			 struct snapdrv_error *left, struct snapdrv_error *err)
 {
 	int ret = graph->backend.ops->active_safety == SAFE_MADE
 			  ? restore_drafts(graph, session_fd, name, err)
 			  : 0;
 
-	if (!ret)
-		ret = empty_session(graph, session_fd, err);
+	if (ret)
+		return ret;
+	ret = empty_session(graph, session_fd, left);
 	drop_cgroups(name);
 	if (!ret && unlinkat(graph->store.staging_fd, name, AT_REMOVEDIR) && errno != ENOENT)
-		ret = fail_errno(err, "remove staging/%s", name);
-	return ret;
+		ret = fail_errno(left, "remove staging/%s", name);
+	return !!ret;
 }
 
-int graph_sweep(struct graph *graph, struct snapdrv_error *err)
+/* Sessions that stay: as long as we hold their locks, they are not found again. */
+struct held {
+	int *fds;
+	size_t count;
+};
+
+static void held_done(struct held *held)
 {
-	int found, is_new_boot, n_dead = 0, fd;
+	for (size_t i = 0; i < held->count; i++)
+		close(held->fds[i]);
+	free(held->fds);
+}
+
+static int hold(struct held *held, int fd, struct snapdrv_error *err)
+{
+	int *fds = reallocarray(held->fds, held->count + 1, sizeof(*fds));
+
+	if (!fds) {
+		close(fd);
+		return fail_memory(err);
+	}
+	held->fds = fds;
+	fds[held->count++] = fd;
+	return 0;
+}
+
+/* Return: how many there were, or a negative errno value. */
+static int sweep_sessions(struct graph *graph, struct snapdrv_error *left,
+			  struct snapdrv_error *err)
+{
+	__attribute__((cleanup(held_done))) struct held held = {0};
+	int found, n_dead = 0, fd;
 	char name[24];
 
-	if (graph->store.is_read_only)
-		return 0;
 	while ((found = store_take_dead_session(&graph->store, name, &fd, err)) == 1) {
-		found = sweep_session(graph, fd, name, err);
-		close(fd);
+		found = sweep_session(graph, fd, name, held.count ? NULL : left, err);
+		if (found == 1)
+			found = hold(&held, fd, err);
+		else
+			close(fd);
 		if (found)
 			return found;
 		n_dead++;
 	}
-	if (found < 0)
-		return found;
-	is_new_boot = store_is_new_boot(&graph->store);
-	if (!n_dead && !is_new_boot)
+	return found < 0 ? found : n_dead;
+}
+
+int graph_sweep(struct graph *graph, struct snapdrv_error *left, struct snapdrv_error *err)
+{
+	int is_new_boot, ret;
+
+	if (graph->store.is_read_only)
 		return 0;
-	found = sweep_strays(graph, err);
-	if (!found)
-		found = runtime_freeze_committed(graph, err);
-	if (!found && is_new_boot)
+	ret = sweep_sessions(graph, left, err);
+	if (ret < 0)
+		return ret;
+	is_new_boot = store_is_new_boot(&graph->store);
+	if (!ret && !is_new_boot)
+		return 0;
+	ret = sweep_strays(graph, err);
+	if (!ret)
+		ret = runtime_freeze_committed(graph, err);
+	if (!ret && is_new_boot)
 		store_mark_boot(&graph->store);
-	return found;
+	return ret;
 }

@@ -50,8 +50,10 @@ void graph_close(struct graph *graph);
  * such a process may have been stopped between moving a thing to its place and committing its row, or
  * before its files followed a row that it removed. The first time in a boot, whatever has no row goes
  * in any case.
+ * @left: what could not be removed, and why; filled for the first one, all zero before. It is garbage, and tried
+ * again by the next sweep. Or NULL.
  */
-int graph_sweep(struct graph *graph, struct snapdrv_error *err);
+int graph_sweep(struct graph *graph, struct snapdrv_error *left, struct snapdrv_error *err);
 
 /** struct strays - things in the store's directories that have no row. All zero is none. */
 struct strays {

@@ -182,6 +182,39 @@ strays() {
 }
 case_ "gc removes stray files from every directory" strays
 
+# A file that cannot be removed is named by gc, and keeps nobody from the store.
+immutable() {
+	[ "$BACKEND" != btrfs ] || skip_optional "btrfs removes a subvolume whatever is in it"
+	load_all
+	expect_exit 0 snap create --name c a:1
+	file=$(echo "$ROOT"/active/*/fs)
+	touch "$file/stays"
+	chattr +i "$file/stays"
+	expect_exit 0 snap rm c
+	for _ in 1 2 3; do
+		expect_exit 0 snap ls
+	done
+	expect_exit 0 snap create --name c a:1
+	expect_exit 0 snap rm c
+	expect_exit 1 snap gc
+	one_line_error "stays"
+	same 1 "$(find "$ROOT/staging" -mindepth 1 -maxdepth 1 | wc -l)"
+	chattr -i "$(find "$ROOT/staging" -name stays)"
+	expect_exit 0 snap gc
+	same "" "$(ls -A "$ROOT/staging" "$ROOT/active" | grep -v :)"
+}
+case_ "a file that cannot be removed is named by gc, and keeps nobody from the store" immutable
+
+damaged_name() {
+	load_all
+	expect_exit 0 snap create --no-mount --name web.damaged a:1
+	[ -d "$ROOT/containers/web.damaged" ] || mkdir "$ROOT/containers/web.damaged"
+	expect_exit 0 snap gc --json
+	holds 'all(r["count"] == 0 for r in d["gc"]["freed"] if r["type"] == "strays")'
+	[ -d "$ROOT/containers/web.damaged" ]
+}
+case_ "a container may be called as a damaged tree is" damaged_name
+
 living() {
 	layout <<-'END'
 		Layout(Image([Layer([file("big", bytes(8 << 20))], "none")], names="slow:1")).write_archive("slow.tar")
