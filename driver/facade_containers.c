@@ -31,7 +31,7 @@ PUBLIC int snapdrv_remove(struct snapdrv_store *store, const char *name, struct 
 {
 	struct snapdrv_error own;
 
-	return container_remove(&store->graph, name, or_own(err, &own));
+	return container_remove(&store->graph, name, NULL, or_own(err, &own));
 }
 
 PUBLIC int snapdrv_containers(struct snapdrv_store *store,

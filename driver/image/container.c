@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making and removing containers. */
+/* Making and mounting containers. */
 #include "image/container.h"
 
 #include <ctype.h>
@@ -18,7 +18,6 @@
 #include "image/bundle.h"
 #include "image/images.h"
 #include "snapshot/rootfs.h"
-#include "store/reserve.h"
 #include "store/target.h"
 
 #define ANY_KERNEL_MOUNTS \
@@ -282,8 +281,9 @@ static int create(struct creation *creation, struct snapdrv_error *err)
 				   creation->shift.size ? &creation->shift : NULL, err);
 	if (!ret && creation->bundle)
 		ret = write_bundle(creation, err);
+	/* Somebody may have removed it, and made another one of that name. */
 	if (ret)
-		container_remove(creation->graph, creation->name, NULL);
+		container_remove(creation->graph, creation->name, &creation->snapshot, NULL);
 	return ret;
 }
 
@@ -394,56 +394,4 @@ int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
 		return fail_within(err, ret, "container %s", name);
 	*ret_rootfs = steal_ptr(&path);
 	return 0;
-}
-
-static int unmount(struct graph *graph, const char *name, struct doomed *doomed,
-		   struct snapdrv_error *err)
-{
-	struct snapshot snapshot;
-	int ret = container_snapshot(graph, name, &snapshot, err);
-
-	if (ret)
-		return ret;
-	ret = rootfs_umount(graph, name, doomed, err);
-	return ret ? fail_within(err, ret, "container %s", name) : 0;
-}
-
-int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err)
-{
-	return unmount(graph, name, NULL, err);
-}
-
-static int remove_in_change(struct graph *graph, const char *name, struct doomed *doomed,
-			    struct snapdrv_error *err)
-{
-	struct snapshot snapshot = {0};
-	int ret = container_snapshot(graph, name, &snapshot, err);
-
-	if (ret)
-		return ret;
-	/*
-	 * The directory first: a row without it is whole, since mounting makes it again, while a directory
-	 * that is left would be in the way of the next container of this name.
-	 */
-	ret = rootfs_remove(graph, name, err);
-	if (ret)
-		return fail_within(err, ret, "container %s", name);
-	return snapshot_mark_removed(graph, snapshot.id, doomed, err);
-}
-
-int container_remove(struct graph *graph, const char *name, struct snapdrv_error *err)
-{
-	cleanup_doomed struct doomed doomed = {0};
-	int ret = unmount(graph, name, &doomed, err);
-
-	if (ret)
-		return ret;
-	ret = reserve_session(&graph->store, err);
-	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
-	if (ret)
-		return ret;
-	ret = store_end(&graph->store, remove_in_change(graph, name, &doomed, err), err);
-	if (!ret)
-		graph_bury(graph, &doomed);
-	return ret;
 }

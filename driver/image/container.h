@@ -18,7 +18,9 @@ int container_adopt(struct graph *graph, const struct image *image, struct draft
 int container_mount(struct graph *graph, const char *name, char **ret_rootfs,
 		    struct snapdrv_error *err);
 int container_umount(struct graph *graph, const char *name, struct snapdrv_error *err);
-int container_remove(struct graph *graph, const char *name, struct snapdrv_error *err);
+/** container_remove() - unmount it first. @expected: only if it is this node that has the name; or NULL. */
+int container_remove(struct graph *graph, const char *name, const struct snapshot *expected,
+		     struct snapdrv_error *err);
 int containers_list(struct graph *graph, struct snapdrv_container **ret_containers,
 		    size_t *ret_count, struct snapdrv_error *err);
 int container_find(struct graph *graph, const char *name, struct snapdrv_container **ret_container,

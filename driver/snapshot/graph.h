@@ -232,6 +232,10 @@ int snapshot_look(struct graph *graph, int64_t id, struct snapshot *ret_snapshot
 int snapshot_get(struct graph *graph, int64_t id, struct snapshot *ret_snapshot,
 		 struct snapdrv_error *err);
 
+/** snapshot_expect() - nobody has removed it. Return: 0, MISSING (-ENOENT) when somebody has, or a negative errno value. */
+int snapshot_expect(struct graph *graph, const struct snapshot *snapshot,
+		    struct snapdrv_error *err);
+
 /**
  * snapshot_add() - within store_begin(): a node over @parent (NULL for none) with a published tree.
  * @kind: TREE_LAYER is a committed snapshot.

@@ -125,16 +125,13 @@ static int mount_locked(struct graph *graph, const char *name, const struct snap
 			const struct id_shift *shift, struct snapdrv_error *err)
 {
 	cleanup_fd int dir_fd = -1, target_fd = -1;
-	int64_t one;
-	int ret = rootfs_is_mounted(graph, name, err);
+	/* Somebody may have removed the container since it was found, and made another one of that name. */
+	int ret = snapshot_expect(graph, snapshot, err);
 
+	if (!ret)
+		ret = rootfs_is_mounted(graph, name, err);
 	if (ret)
 		return ret < 0 ? ret : 0;
-	/* Somebody may have removed the container since it was found: what is mounted now would stay. */
-	ret = db_get_int(graph->store.db, &one, err,
-			 "SELECT 1 FROM snapshot WHERE id = ? AND NOT removed", "i", snapshot->id);
-	if (ret <= 0)
-		return ret < 0 ? ret : fail(err, SNAPDRV_MISSING, ENOENT, "it has been removed");
 	dir_fd = open_container(graph, name);
 	target_fd = open_rootfs(dir_fd);
 	if (target_fd < 0) {

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "snapshot/graph.h"
+#include "store/lock.h"
 
 #define COLUMNS                                  \
 	"SELECT id, kind, parent, tree, depth, " \
@@ -132,18 +133,54 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 	return 0;
 }
 
+int snapshot_expect(struct graph *graph, const struct snapshot *snapshot, struct snapdrv_error *err)
+{
+	int64_t one;
+	int found = db_get_int(graph->store.db, &one, err,
+			       "SELECT 1 FROM snapshot WHERE id = ? AND NOT removed", "i",
+			       snapshot->id);
+
+	return found < 0 ? found
+	       : found	 ? 0
+			 : fail(err, SNAPDRV_MISSING, ENOENT, "it has been removed");
+}
+
+static int is_missing(struct graph *graph, const char *name)
+{
+	return faccessat(graph->store.active_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) &&
+	       errno == ENOENT;
+}
+
+static int make_locked(struct graph *graph, const struct snapshot *snapshot, const char *name,
+		       const struct tree_stack *parents, struct snapdrv_error *err)
+{
+	int ret = snapshot_expect(graph, snapshot, err);
+
+	if (ret || !is_missing(graph, name))
+		return ret;
+	return graph->backend.ops->make(&graph->backend, graph->store.active_fd, name,
+					snapshot->kind, parents, err);
+}
+
 /* What a power cut took before anything in it was synced is made again: see SAFE_EMPTY. */
 static int make_again(struct graph *graph, const struct snapshot *snapshot,
 		      const struct tree_stack *parents, struct snapdrv_error *err)
 {
+	struct store *store = &graph->store;
+	int is_locked = store->is_writer, ret;
 	char name[24];
 
 	snprintf(name, sizeof(name), "%lld", (long long)snapshot->tree);
-	if (graph->backend.ops->active_safety != SAFE_EMPTY ||
-	    !faccessat(graph->store.active_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) || errno != ENOENT)
+	if (graph->backend.ops->active_safety != SAFE_EMPTY || !is_missing(graph, name))
 		return 0;
-	return graph->backend.ops->make(&graph->backend, graph->store.active_fd, name,
-					snapshot->kind, parents, err);
+	/* Nobody removes the node, or makes its tree, in between. */
+	ret = is_locked ? 0 : lock_writer(store, err);
+	if (ret)
+		return ret;
+	ret = make_locked(graph, snapshot, name, parents, err);
+	if (!is_locked)
+		unlock_writer(store);
+	return ret;
 }
 
 /*
@@ -202,6 +239,19 @@ int snapshot_usage(struct graph *graph, const struct snapshot *snapshot, struct 
 					 tree_ref_of(&record).path, ret_usage, err);
 }
 
+/*
+ * A tree was looked at that somebody may have removed meanwhile: what was missing in it then says nothing, and neither
+ * does a failure. Who removes a node says so in the database, on disk, before its files go.
+ */
+static int if_there(struct graph *graph, const struct snapshot *snapshot, int ret,
+		    struct snapdrv_error *err)
+{
+	struct snapdrv_error gone;
+	int is_gone = snapshot_expect(graph, snapshot, &gone);
+
+	return is_gone == -ENOENT || (is_gone && !ret) ? fail_as(err, &gone) : ret;
+}
+
 int snapshot_changes(struct graph *graph, const struct snapshot *snapshot, change_fn *report,
 		     void *arg, struct snapdrv_error *err)
 {
@@ -209,9 +259,10 @@ int snapshot_changes(struct graph *graph, const struct snapshot *snapshot, chang
 	struct tree_stack parents;
 	int ret = stand_on(graph, snapshot, &stack, &parents, err);
 
-	return ret ? ret
-		   : graph->backend.ops->changes(&graph->backend, &stack.trees[0], snapshot->kind,
-						 &parents, report, arg, err);
+	if (!ret)
+		ret = graph->backend.ops->changes(&graph->backend, &stack.trees[0], snapshot->kind,
+						  &parents, report, arg, err);
+	return if_there(graph, snapshot, ret, err);
 }
 
 int snapshot_contents(struct graph *graph, const struct snapshot *snapshot, change_fn *report,
@@ -226,8 +277,7 @@ int snapshot_contents(struct graph *graph, const struct snapshot *snapshot, chan
 	if (ret)
 		return ret;
 	fd = graph->backend.ops->peek(&graph->backend, &stack, err);
-	if (fd < 0)
-		return fd;
 	trees.new_fd = trees.new_root_fd = fd;
-	return changes_walk(&trees, report, arg, err);
+	ret = fd < 0 ? fd : changes_walk(&trees, report, arg, err);
+	return if_there(graph, snapshot, ret, err);
 }

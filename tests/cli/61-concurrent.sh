@@ -228,3 +228,53 @@ taken_number() {
 	same "" "$(ls -A "$ROOT/staging")"
 }
 case_ "what a killed process left where a layer or container is to be gives way" taken_number
+
+# What is read of a container that is removed meanwhile says nothing: neither that all was deleted, nor that nothing was.
+read_while_removed() {
+	local how
+	layout <<-'END'
+		Layout(Image([[directory("etc"), file("etc/passwd", "x"), file("etc/group", "y")]], names="etc:1")).write_dir("etc")
+	END
+	expect_exit 0 snap load etc
+	for how in "commit c new:1" "diff c" "export c -o c.tar"; do
+		expect_exit 0 snap create --name c etc:1
+		echo changed >"$OUT/etc/passwd"
+		expect_exit 0 snap umount c
+		rm -f .slow
+		# shellcheck disable=SC2086 # words are meant
+		# The first two are of staging/.
+		strace -f -qq -o .slow -e trace=getdents64 -e inject=getdents64:delay_exit=2000000:when=3 \
+			"$SNAPDRV" --root "$ROOT" $how >.out 2>.err &
+		wait_for 30 sh -c '[ "$(grep -c getdents64 .slow)" -ge 3 ]'
+		expect_exit 0 snap rm c
+		status=0
+		wait $! || status=$?
+		same "3" "$status"
+		[[ $(<.err) == *"it has been removed"* ]] || fail_ "$how: $(<.err)"
+		[ ! -s .out ] && [ ! -e c.tar ] || fail_ "$how gave something: $(<.out)"
+		same "" "$(ls -A "$ROOT/active" "$ROOT/staging" | grep -v :)"
+		expect_exit 0 snap --json images
+		holds 'len(d["images"]) == 1'
+	done
+}
+case_ "commit, diff and export of a container that is removed meanwhile fail, and say so" read_while_removed
+
+# Its name belongs to another one by then.
+create_is_overtaken() {
+	expect_exit 0 snap load "$IMAGES/0"
+	mkdir bundle
+	touch bundle/config.json
+	strace -f -qq -o .slow -e trace=mkdir -e inject=mkdir:delay_enter=3000000 \
+		"$SNAPDRV" --root "$ROOT" create --name web --bundle bundle image0:1 -- /bin/true >.out 2>.err &
+	wait_for 30 mountpoint -q "$ROOT/containers/web/rootfs"
+	expect_exit 0 snap rm web
+	expect_exit 0 snap create --name web image0:1
+	echo mine >"$OUT/mine"
+	status=0
+	wait $! || status=$?
+	same 4 "$status"
+	same mine "$(cat "$OUT/mine")"
+	expect_exit 0 snap ls
+	[[ $OUT == *web* ]] || fail_ "$OUT"
+}
+case_ "a create that fails at its end takes nothing away from another container of that name" create_is_overtaken
