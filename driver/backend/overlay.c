@@ -241,6 +241,22 @@ static int short_name(const struct backend *backend, const struct dir_name *dir,
 		       : fail_errno(err, "give %s a short name", dir->text);
 }
 
+/* As overlay reads a directory: a backslash takes what follows it as it is (ovl_unescape(), Linux 3.18 and later). */
+static int add_escaped(struct bytes *text, const char *layers, const char *name,
+		       struct snapdrv_error *err)
+{
+	cleanup_bytes struct bytes path = {0};
+	int ret = describe_path(&path, layers, name, err);
+
+	for (size_t i = 0; i < path.size && !ret; i++) {
+		if (strchr("\\:,", path.data[i]))
+			ret = bytes_add(text, "\\", 1, err);
+		if (!ret)
+			ret = bytes_add(text, &path.data[i], 1, err);
+	}
+	return ret;
+}
+
 static int add_dir_option(struct strings *options, const char *key, const char *layers,
 			  const struct dir_name *names, size_t count, struct snapdrv_error *err)
 {
@@ -251,7 +267,7 @@ static int add_dir_option(struct strings *options, const char *key, const char *
 		if (i)
 			ret = bytes_add(&text, ":", 1, err);
 		if (!ret)
-			ret = describe_path(&text, layers, names[i].text, err);
+			ret = add_escaped(&text, layers, names[i].text, err);
 	}
 	if (!ret)
 		ret = bytes_add(&text, "", 1, err);

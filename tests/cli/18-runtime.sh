@@ -38,6 +38,28 @@ one committed -" "$(runtime list)"
 }
 case_ "prepare, write, commit, over it again; a view of each shows it" stack
 
+# The options are what mount(2) takes, whatever the store's path is made of.
+odd_root() {
+	local told options
+	[ "$BACKEND" = overlay ] || skip_optional "only an overlay's options have paths"
+	ROOT=$ROOT/'a:b,c\d'
+	mkdir -p "$ROOT" m
+	layer a - one 'echo 1 >f'
+	told=$(runtime prepare k one) || fail_ "$told"
+	options=${told#overlay overlay }
+	own_mount python -IS -c '
+import ctypes, os, sys
+if ctypes.CDLL(None, use_errno=True).mount(b"overlay", os.fsencode(sys.argv[2]), b"overlay", 0, os.fsencode(sys.argv[1])):
+    sys.exit(os.strerror(ctypes.get_errno()))' "$options" "$CASE/m"
+	same 1 "$(<m/f)"
+	echo 2 >m/g
+	umount m
+	runtime commit two k
+	runtime view v two >.told
+	same 2 "$(cat "$ROOT"/layers/*/fs/g "$ROOT"/active/*/fs/g 2>/dev/null)"
+}
+case_ "a store's path may have colons, commas and backslashes" odd_root
+
 kinds() {
 	layer a - one 'echo 1 >f'
 	runtime prepare k one >/dev/null
