@@ -20,6 +20,7 @@ struct damage {
 	int is_blob;
 	int64_t tree;	      /* of a tree: its row */
 	int is_gone;	      /* of a tree: there is nothing in its place */
+	int is_remade;	      /* of a tree: it is right again, whatever stands on it */
 	struct digest digest; /* of a blob */
 	struct strings files; /* of a tree: paths whose content is not right */
 	size_t finding;	      /* its index */

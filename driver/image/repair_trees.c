@@ -37,7 +37,7 @@ static struct damage *unrepaired(struct check *check, int64_t tree)
 {
 	struct damage *damage = check_damaged_tree(check, tree);
 
-	return damage && !is_repaired(check, damage) ? damage : NULL;
+	return damage && !damage->is_remade && !is_repaired(check, damage) ? damage : NULL;
 }
 
 /* What stands on a damaged tree, and shares its data, is damaged too. */
@@ -174,57 +174,76 @@ static int look_up(struct check *check, int64_t image, const struct image_detail
 	return ret ? ret : lock_layers(&check->graph->store, locks, n_locks, err);
 }
 
-/* Containers over the layer: @draft is the old tree by now. */
-static int heal_containers(struct check *check, const struct damage *damage,
-			   const struct tree_record *record, const struct draft *draft,
-			   ssize_t *ret_files, struct snapdrv_error *err)
+static int heal_one(struct check *check, int64_t id, const struct damage *damage,
+		    const struct tree_record *record, const struct draft *draft,
+		    struct heal_count *count, struct snapdrv_error *err)
 {
-	const struct snapdrv_finding *finding = &check->found.findings[damage->finding];
 	const struct tree_ref right = tree_ref_of(record);
+	struct tree_record own = {.is_active = 1};
+	struct tree_ref active;
+	struct snapshot snapshot;
+	struct snapdrv_error why;
+	int found = snapshot_look(check->graph, id, &snapshot, err), ret;
 
-	for (size_t i = 0; i < finding->n_containers && damage->files.count; i++) {
-		struct tree_record own = {0};
-		struct tree_ref active;
-		struct snapshot snapshot;
-		ssize_t healed;
+	if (found <= 0)
+		return found;
+	own.id = snapshot.tree;
+	active = tree_ref_of(&own);
+	ret = tree_heal(check->graph, &active, &draft->ref, &right, &damage->files, count, &why);
+	/* Removed meanwhile. */
+	if (!ret || snapshot_expect(check->graph, &snapshot, NULL) == -ENOENT)
+		return 0;
+	return fail_as(err, &why);
+}
 
-		/* Removed meanwhile. */
-		if (container_snapshot(check->graph, finding->containers[i], &snapshot, NULL))
-			continue;
-		own.id = snapshot.tree;
-		own.is_active = 1;
-		active = tree_ref_of(&own);
-		healed = tree_heal(check->graph, &active, &draft->ref, &right, &damage->files, err);
-		if (healed < 0)
-			return fail_within(err, (int)healed, "container %s",
-					   finding->containers[i]);
-		*ret_files += healed;
+/* What stands on the layer and is none: containers, and snapshots of runtimes. @draft is the old tree by now. */
+static int heal_snapshots(struct check *check, const struct damage *damage,
+			  const struct tree_record *record, const struct draft *draft,
+			  struct heal_count *count, struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(check->graph->store.db, err,
+			 CHECK_STANDING "SELECT id, name FROM snapshot WHERE id IN above"
+					" AND kind != 'c' AND NOT removed ORDER BY id",
+			 "i", damage->tree);
+	int ret = query ? 0 : -EIO;
+
+	while (!ret && damage->files.count && (ret = query_next(query, err)) == 1) {
+		ret = heal_one(check, query_int(query, 0), damage, record, draft, count, err);
+		if (ret)
+			return fail_within(err, ret, "snapshot %s", query_text(query, 1));
 	}
-	return 0;
+	return ret;
 }
 
 static int replace(struct check *check, struct unit *unit, struct snapdrv_error *err)
 {
 	struct damage *damage = check_damaged_tree(check, unit->tree.id);
 	struct graph *graph = check->graph;
-	int shares = graph->backend.ops->shares_parents, in_use = graph_is_in_use(graph, err), ret;
-	ssize_t healed = 0;
+	struct draft *draft = &unit->staged.draft;
+	struct heal_count count = {0};
+	int in_use = 0, ret = 0, done = tree_replace(graph, &unit->tree, draft, &in_use, err);
 
-	if (in_use < 0)
-		return in_use;
-	ret = tree_replace(graph, &unit->tree, &unit->staged.draft, in_use && !shares, err);
-	if (!ret && shares && unit->staged.draft.is_made)
-		ret = heal_containers(check, damage, &unit->tree, &unit->staged.draft, &healed,
-				      err);
+	if (done < 0)
+		return done;
+	if (!done)
+		return check_remedy(check, damage, 1, err, "it has been removed meanwhile");
+	damage->is_remade = 1;
+	if (graph->backend.ops->shares_parents && draft->is_made)
+		ret = heal_snapshots(check, damage, &unit->tree, draft, &count, err);
 	if (ret)
 		return ret;
-	if (healed)
+	if (count.left)
+		return check_remedy(check, damage, 0, err,
+				    "made again from its blob; %zu files of containers too, and "
+				    "%zu are in use and stay damaged",
+				    count.files, count.left);
+	if (count.files)
 		return check_remedy(check, damage, 1, err,
-				    "made again from its blob; %zd files of containers too",
-				    healed);
+				    "made again from its blob; %zu files of containers too",
+				    count.files);
 	return check_remedy(check, damage, 1, err, "made again from its blob%s",
-			    in_use && !shares ? "; containers have it when they are mounted next"
-					      : "");
+			    in_use ? "; containers have it when they are mounted next" : "");
 }
 
 /* Whether the image came in with --verity: one of its layers that are there tells. */

@@ -169,17 +169,23 @@ int draft_publish(struct graph *graph, struct draft *draft, const char *key,
 /**
  * tree_replace() - put a draft in the place of a published tree that is damaged or missing; its row stays as it is.
  * @draft: complete, frozen and on disk. Afterwards it is the tree that was there, to be dropped, if one was.
- * @is_in_use: somebody may have the old one mounted: it is kept as layers/ID.damaged until nothing is.
+ * @ret_is_in_use: somebody may have the old one mounted: it is kept as layers/ID.damaged until nothing is. Never
+ *         where a tree has its parents' files itself (shares_parents).
  *
  * Who mounts the tree from now on has the new one. The name is on disk when this returns.
+ *
+ * Return: 1, 0 when the tree has been removed meanwhile: the draft is what it was; or a negative errno value.
  */
 int tree_replace(struct graph *graph, const struct tree_record *record, struct draft *draft,
-		 int is_in_use, struct snapdrv_error *err);
+		 int *ret_is_in_use, struct snapdrv_error *err);
 
 /** TREE_DAMAGED - what the name of a tree that was replaced ends with. */
 #define TREE_DAMAGED ".damaged"
 
-/** graph_is_in_use() - whether a container is mounted, or a runtime may have something mounted. 1, 0, or negative. */
+/**
+ * graph_is_in_use() - whether a container is mounted, or a runtime or a build may have something mounted. 1, 0, or
+ * negative. Not for who builds.
+ */
 int graph_is_in_use(struct graph *graph, struct snapdrv_error *err);
 
 /** tree_find() - a tree by its key. Return: 1 found, 0 not, or a negative errno value. */

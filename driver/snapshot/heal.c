@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "kernel/file.h"
 #include "kernel/resolve.h"
+#include "kernel/subvolume.h"
 
 static int is_same_time(const struct timespec *one, const struct timespec *other)
 {
@@ -25,9 +26,9 @@ static int is_untouched(const struct stat *active, const struct stat *layer)
 	       is_same_time(&active->st_ctim, &layer->st_ctim);
 }
 
-/* 1 made good, 0 it is the container's own, or gone. */
+/* In a directory that is @active_fd, which can be written to. */
 static int heal_file(int active_fd, int damaged_fd, int right_fd, const char *path,
-		     struct snapdrv_error *err)
+		     struct heal_count *count, struct snapdrv_error *err)
 {
 	cleanup_fd int old =
 		resolve_open_beneath(damaged_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -38,23 +39,39 @@ static int heal_file(int active_fd, int damaged_fd, int right_fd, const char *pa
 	struct stat st, layer;
 	struct timespec times[2];
 
+	/* It is its own, or gone. */
 	if (old < 0 || new < 0 || file < 0 || fstat(file, &st) || fstat(old, &layer) ||
 	    !is_untouched(&st, &layer))
 		return 0;
 	close(file);
 	file = resolve_open_beneath(active_fd, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (file < 0 || fstat(file, &layer) || layer.st_ino != st.st_ino)
+	if (file < 0) {
+		count->left += !resolve_is_absent(file);
+		return 0;
+	}
+	if (fstat(file, &layer) || layer.st_ino != st.st_ino)
 		return 0;
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
 	if (!file_clone(new, file) || futimens(file, times))
 		return fail_errno(err, "make %s good", quote(path).text);
-	return 1;
+	count->files++;
+	return 0;
 }
 
-ssize_t tree_heal(struct graph *graph, const struct tree_ref *active,
-		  const struct tree_ref *damaged, const struct tree_ref *right,
-		  const struct strings *files, struct snapdrv_error *err)
+static int heal_files(int active_fd, int damaged_fd, int right_fd, const struct strings *files,
+		      struct heal_count *count, struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < files->count && !ret; i++)
+		ret = heal_file(active_fd, damaged_fd, right_fd, files->items[i], count, err);
+	return ret;
+}
+
+int tree_heal(struct graph *graph, const struct tree_ref *active, const struct tree_ref *damaged,
+	      const struct tree_ref *right, const struct strings *files, struct heal_count *count,
+	      struct snapdrv_error *err)
 {
 	const struct backend *backend = &graph->backend;
 	cleanup_fd int active_fd =
@@ -65,16 +82,13 @@ ssize_t tree_heal(struct graph *graph, const struct tree_ref *active,
 	cleanup_fd int right_fd =
 		damaged_fd < 0 ? damaged_fd
 			       : backend->ops->open(backend, backend->layers_fd, right->path, err);
-	ssize_t count = 0;
+	int is_frozen = right_fd < 0 ? right_fd : subvolume_is_frozen(active_fd, err), ret, frozen;
 
-	if (right_fd < 0)
-		return right_fd;
-	for (size_t i = 0; i < files->count; i++) {
-		int ret = heal_file(active_fd, damaged_fd, right_fd, files->items[i], err);
-
-		if (ret < 0)
-			return ret;
-		count += ret;
-	}
-	return count;
+	if (is_frozen < 0)
+		return is_frozen;
+	if (is_frozen && subvolume_thaw(active_fd))
+		return fail_errno(err, "make a snapshot writable");
+	ret = heal_files(active_fd, damaged_fd, right_fd, files, count, err);
+	frozen = is_frozen ? subvolume_freeze(active_fd, ret ? NULL : err) : 0;
+	return ret ? ret : frozen;
 }

@@ -13,6 +13,7 @@
 #include "kernel/mount.h"
 #include "snapshot/graph.h"
 #include "snapshot/rootfs.h"
+#include "store/lock.h"
 
 void stack_done(struct tree_stack *stack)
 {
@@ -151,26 +152,7 @@ static int exchange(struct graph *graph, const char *name, struct draft *draft,
 	return fail_errno(err, "put a tree in the place of tree %s", name);
 }
 
-int tree_replace(struct graph *graph, const struct tree_record *record, struct draft *draft,
-		 int is_in_use, struct snapdrv_error *err)
-{
-	struct store *store = &graph->store;
-	char damaged[40];
-	int ret = exchange(graph, tree_ref_of(record).path, draft, err);
-
-	if (ret)
-		return ret;
-	if (draft->is_made && is_in_use) {
-		snprintf(damaged, sizeof(damaged), "%lld" TREE_DAMAGED, (long long)record->id);
-		/* One that is there already is in use for longer: this one goes with the session. */
-		if (!renameat2(store->session_fd, draft->name.text, store->layers_fd, damaged,
-			       RENAME_NOREPLACE))
-			draft_forget(draft);
-	}
-	return file_sync_dir(store->layers_fd, err);
-}
-
-int graph_is_in_use(struct graph *graph, struct snapdrv_error *err)
+static int find_mounted(struct graph *graph, struct snapdrv_error *err)
 {
 	cleanup_query struct query *query = NULL;
 	int64_t one;
@@ -189,6 +171,66 @@ int graph_is_in_use(struct graph *graph, struct snapdrv_error *err)
 			return is_mounted;
 	}
 	return found;
+}
+
+int graph_is_in_use(struct graph *graph, struct snapdrv_error *err)
+{
+	int is_quiet = lock_builds_stop(&graph->store, err);
+
+	if (is_quiet <= 0)
+		return is_quiet < 0 ? is_quiet : 1;
+	lock_builds_leave(&graph->store);
+	return find_mounted(graph, err);
+}
+
+/* Nobody mounts a container, and no row goes, while the writer's lock is held; no build begins without its own. */
+static int replace_locked(struct graph *graph, const struct tree_record *record,
+			  struct draft *draft, int is_building, int *ret_is_in_use,
+			  struct snapdrv_error *err)
+{
+	struct store *store = &graph->store;
+	char damaged[40];
+	int64_t one;
+	int found = db_get_int(store->db, &one, err, "SELECT 1 FROM tree WHERE id = ?", "i",
+			       record->id);
+	int is_in_use, ret;
+
+	if (found <= 0)
+		return found;
+	is_in_use = is_building ? 1 : find_mounted(graph, err);
+	if (is_in_use < 0)
+		return is_in_use;
+	ret = exchange(graph, tree_ref_of(record).path, draft, err);
+	if (ret)
+		return ret;
+	*ret_is_in_use = is_in_use && !graph->backend.ops->shares_parents;
+	if (draft->is_made && *ret_is_in_use) {
+		snprintf(damaged, sizeof(damaged), "%lld" TREE_DAMAGED, (long long)record->id);
+		/* One that is there already is in use for longer: this one goes with the session. */
+		if (!renameat2(store->session_fd, draft->name.text, store->layers_fd, damaged,
+			       RENAME_NOREPLACE))
+			draft_forget(draft);
+	}
+	return 1;
+}
+
+int tree_replace(struct graph *graph, const struct tree_record *record, struct draft *draft,
+		 int *ret_is_in_use, struct snapdrv_error *err)
+{
+	struct store *store = &graph->store;
+	int is_quiet = lock_builds_stop(store, err), ret, done;
+
+	if (is_quiet < 0)
+		return is_quiet;
+	done = lock_writer(store, err);
+	if (!done) {
+		done = replace_locked(graph, record, draft, !is_quiet, ret_is_in_use, err);
+		unlock_writer(store);
+	}
+	if (is_quiet)
+		lock_builds_leave(store);
+	ret = done > 0 ? file_sync_dir(store->layers_fd, err) : 0;
+	return ret ? ret : done;
 }
 
 static int read_record(struct query *query, struct tree_record *ret_record,

@@ -351,6 +351,25 @@ mounted() {
 }
 case_ "a container that is mounted goes on over the repair, and has the right layer when it is mounted next" mounted
 
+# Whoever mounts while a layer is exchanged has one of the two, whole.
+mounted_meanwhile() {
+	loaded
+	dir=$(files_of 1)
+	in_place "$dir/etc/a" flip "$dir/etc/a" 1
+	close_files "$dir"
+	strace -f -qq -o .slow -e trace=renameat2 -e inject=renameat2:delay_enter=2000000:when=1 \
+		"$SNAPDRV" --root "$ROOT" check --deep --repair >.out 2>.err &
+	wait_for 30 grep -q renameat2 .slow
+	expect_exit 0 snap mount c
+	C=$OUT
+	wait $! || fail_ "$(<.err)"
+	same "content b" "$(<"$C/etc/b")"
+	find "$C" -type f -exec cat {} + >/dev/null
+	expect_exit 0 snap umount c
+	well_again
+}
+case_ "a container that is mounted while its layer is made again has all its files" mounted_meanwhile
+
 wrong_mount() {
 	loaded
 	expect_exit 0 snap mount c
@@ -472,6 +491,7 @@ bad_blocks() {
 	loaded
 	dir=$(files_of 1)
 	close_files "$dir"
+	expect_exit 0 snap create --no-mount --name view --read-only img:1
 	sync -f "$dir"
 	place=$(filefrag -v "$dir/big/data" | awk '$1 == "0:" { sub(/\.\./, "", $4); print $4 * 4096 }')
 	place=$(btrfs-map-logical -l "$place" "$(findmnt -no SOURCE "$CASE/disk")" | awk '{ for (i = 1; i < NF; i++) if ($i == "physical") print $(i + 1); exit }')
@@ -481,10 +501,15 @@ bad_blocks() {
 	# The container's share is as bad as the layer's.
 	expect_exit 0 snap mount c
 	! cat "$OUT/big/data" >/dev/null 2>&1 || fail_ "the disk is not damaged"
+	expect_exit 0 snap mount view
+	view=$OUT
 	expect_exit 1 snap check --deep
 	[[ $OUT == *"'big/data' cannot be read"* ]] || fail_ "$OUT"
 	expect_exit 0 snap check --deep --repair
-	[[ $OUT == *"made again from its blob; 1 files of containers too"* ]] || fail_ "$OUT"
+	[[ $OUT == *"made again from its blob; 2 files of containers too"* ]] || fail_ "$OUT"
+	cmp "$view/big/data" "$dir/big/data"
+	! touch "$view/new" 2>/dev/null || fail_ "the view can be written to"
+	expect_exit 0 snap rm view
 	expect_exit 0 snap umount c
 	well_again
 	umount "$CASE/disk"
