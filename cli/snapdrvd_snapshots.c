@@ -145,10 +145,9 @@ static int prepare(struct turn *turn, const char *key, const char *parent, int k
 	ret = snapdrv_snapshot_prepare(turn->store, key, *parent ? parent : NULL,
 				       kind | SNAPDRV_SYNC_LATER, labels, n_entries, &mounts, err);
 	free(labels);
-	if (ret)
-		return ret;
-	handle_is_dirty(turn->handle, DIRTY_NOW);
-	return reply_mounts(turn, &mounts, err);
+	/* One that failed at its end was taken back. */
+	handle_is_dirty(turn->handle, ret ? DIRTY_LATER : DIRTY_NOW);
+	return ret ? ret : reply_mounts(turn, &mounts, err);
 }
 
 static int serve_prepare(struct turn *turn, const void *message, struct snapdrv_error *err)

@@ -264,6 +264,44 @@ static int describe(struct graph *graph, const struct snapshot *snapshot,
 	return ret;
 }
 
+/* @expected: only that node; or NULL. */
+static int remove_in_change(struct graph *graph, const char *key, const struct snapshot *expected,
+			    struct doomed *doomed, struct snapdrv_error *err)
+{
+	cleanup_row struct runtime_row row = {0};
+	int ret = runtime_find(graph, key, &row, err);
+
+	if (ret)
+		return ret;
+	if (expected && row.snapshot != expected->id)
+		return -ENOENT;
+	ret = db_run(graph->store.db, err, "DELETE FROM runtime_name WHERE name = ?", "s", key);
+	if (ret == -EBUSY)
+		return fail(err, SNAPDRV_BUSY, EBUSY, "snapshot %s: others stand on it",
+			    quote(key).text);
+	return ret < 0 ? ret : snapshot_release(graph, row.snapshot, doomed, err);
+}
+
+static int remove_node(struct graph *graph, const char *key, const struct snapshot *expected,
+		       struct snapdrv_error *err)
+{
+	cleanup_doomed struct doomed doomed = {.is_late = 1};
+	int ret = store_session(&graph->store, err);
+
+	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
+	if (ret)
+		return ret;
+	ret = store_end(&graph->store, remove_in_change(graph, key, expected, &doomed, err), err);
+	if (!ret)
+		graph_bury(graph, &doomed);
+	return ret;
+}
+
+int runtime_remove(struct graph *graph, const char *key, struct snapdrv_error *err)
+{
+	return remove_node(graph, key, NULL, err);
+}
+
 int runtime_prepare(struct graph *graph, const char *key, const char *parent, int kind,
 		    const struct labels *labels, struct snapdrv_mounts *ret_mounts,
 		    struct snapdrv_error *err)
@@ -288,7 +326,12 @@ int runtime_prepare(struct graph *graph, const char *key, const char *parent, in
 	draft_drop(graph, &prep.draft);
 	if (ret || !ret_mounts)
 		return ret;
-	return describe(graph, &prep.snapshot, labels, ret_mounts, err);
+	ret = describe(graph, &prep.snapshot, labels, ret_mounts, err);
+	if (ret) {
+		fail_within(err, ret, "prepare %s", quote(key).text);
+		remove_node(graph, key, &prep.snapshot, NULL);
+	}
+	return ret;
 }
 
 int runtime_mounts(struct graph *graph, const char *key, struct snapdrv_mounts *ret_mounts,
@@ -312,34 +355,5 @@ int runtime_mounts(struct graph *graph, const char *key, struct snapdrv_mounts *
 	ret = describe(graph, &snapshot, &(struct labels){info.labels, info.n_labels}, ret_mounts,
 		       err);
 	runtime_snapshot_done(&info);
-	return ret;
-}
-
-static int remove_in_change(struct graph *graph, const char *key, struct doomed *doomed,
-			    struct snapdrv_error *err)
-{
-	cleanup_row struct runtime_row row = {0};
-	int ret = runtime_find(graph, key, &row, err);
-
-	if (ret)
-		return ret;
-	ret = db_run(graph->store.db, err, "DELETE FROM runtime_name WHERE name = ?", "s", key);
-	if (ret == -EBUSY)
-		return fail(err, SNAPDRV_BUSY, EBUSY, "snapshot %s: others stand on it",
-			    quote(key).text);
-	return ret < 0 ? ret : snapshot_release(graph, row.snapshot, doomed, err);
-}
-
-int runtime_remove(struct graph *graph, const char *key, struct snapdrv_error *err)
-{
-	cleanup_doomed struct doomed doomed = {.is_late = 1};
-	int ret = store_session(&graph->store, err);
-
-	ret = ret < 0 ? ret : store_begin_lazy(&graph->store, err);
-	if (ret)
-		return ret;
-	ret = store_end(&graph->store, remove_in_change(graph, key, &doomed, err), err);
-	if (!ret)
-		graph_bury(graph, &doomed);
 	return ret;
 }
