@@ -51,8 +51,9 @@ struct backend {
  * enum tree_safety - what a container's new tree needs against a power cut.
  * @SAFE_EMPTY:  nothing: it holds nothing yet, and where it is lost it is made again. What was synced in
  *               it later kept the directories above that; others may be lost, and mount() makes them.
- * @SAFE_MADE:   nothing: make() commits it, and all that was made before it, to the disk. Only its
- *               move to active/ can be lost.
+ * @SAFE_MADE:   nothing: make() over parents commits it, and all that was made before it, to the disk. Only its
+ *               move to active/ can be lost. One without parents is as SAFE_EMPTY (BTRFS_IOC_SUBVOL_CREATE commits
+ *               nothing since Linux 6.5).
  * @SAFE_SYNCED: its files have to be synced.
  */
 enum tree_safety { SAFE_EMPTY, SAFE_MADE, SAFE_SYNCED };

@@ -162,7 +162,15 @@ static int make_locked(struct graph *graph, const struct snapshot *snapshot, con
 					snapshot->kind, parents, err);
 }
 
-/* What a power cut took before anything in it was synced is made again: see SAFE_EMPTY. */
+/* Whether nothing but an empty tree can be lost: what was synced in it kept it. See enum tree_safety. */
+static int starts_empty(struct graph *graph, const struct tree_stack *parents)
+{
+	enum tree_safety safety = graph->backend.ops->active_safety;
+
+	return safety == SAFE_EMPTY || (safety == SAFE_MADE && !parents->count);
+}
+
+/* What a power cut took before anything in it was synced is made again. */
 static int make_again(struct graph *graph, const struct snapshot *snapshot,
 		      const struct tree_stack *parents, struct snapdrv_error *err)
 {
@@ -171,7 +179,7 @@ static int make_again(struct graph *graph, const struct snapshot *snapshot,
 	char name[24];
 
 	snprintf(name, sizeof(name), "%lld", (long long)snapshot->tree);
-	if (graph->backend.ops->active_safety != SAFE_EMPTY || !is_missing(graph, name))
+	if (!starts_empty(graph, parents) || !is_missing(graph, name))
 		return 0;
 	/* Nobody removes the node, or makes its tree, in between. */
 	ret = is_locked ? 0 : lock_writer(store, err);

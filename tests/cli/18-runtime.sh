@@ -218,6 +218,23 @@ mapped() {
 }
 case_ "the mapping labels become options, and the writable layer is the mapped root's" mapped
 
+# A new one without a parent that a power cut took: it was empty.
+lost_before_use() {
+	local told
+	[ "$BACKEND" != vfs ] || skip_optional "vfs syncs the tree itself"
+	runtime prepare k - >/dev/null
+	[ "$BACKEND" != btrfs ] || btrfs subvolume delete "$ROOT"/active/1/fs >/dev/null
+	rm -r "$ROOT/active/1"
+	told=$(runtime mounts k) || fail_ "$told"
+	mount_as_told "$told" m
+	same "" "$(ls -A m)"
+	echo new >m/f
+	umount m
+	runtime commit one k
+	same new "$(cat "$ROOT"/{layers,active}/1/fs/f 2>/dev/null)"
+}
+case_ "an empty snapshot whose tree a power cut took is made again" lost_before_use
+
 many_layers() {
 	local names=() i
 	[ "$BACKEND" = overlay ] || { runtime list; return; }

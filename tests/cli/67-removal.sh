@@ -23,7 +23,6 @@ killed() {
 }
 
 disk_before_files() {
-	two_containers
 	strace -f -qq -y -o .trace -e trace=fdatasync,unlinkat,rename,renameat,ioctl \
 		"$SNAPDRV" --root "$ROOT" "$@" >.out || fail_ "$* under strace"
 	python - .trace <<-'END' || fail_ "$(<.trace)"
@@ -36,7 +35,11 @@ disk_before_files() {
 		assert wal[0] < files[0], "the removal is on disk before its files go"
 	END
 }
-case_ "rm: the row is off the disk before the files go" disk_before_files rm c
+rm_order() {
+	two_containers
+	disk_before_files rm c
+}
+case_ "rm: the row is off the disk before the files go" rm_order
 rmi_order() {
 	two_containers
 	expect_exit 0 snap rm c d
@@ -48,6 +51,15 @@ rmi_order() {
 	same "" "$(ls -A "$ROOT/layers" "$ROOT/content/sha256" | grep -v : || :)"
 }
 case_ "rmi: likewise" rmi_order
+
+# What others removed may be in the database's log alone.
+sweep_order() {
+	two_containers
+	mkdir -p "$ROOT/layers/99/fs" "$ROOT/staging/0123456789abcdef"
+	disk_before_files "$@"
+	[ ! -e "$ROOT/layers/99" ] && [ ! -e "$ROOT/staging/0123456789abcdef" ]
+}
+case_ "what a dead process left: what others removed is on disk before anything is moved away" sweep_order images
 
 name_alone() {
 	two_containers
