@@ -77,8 +77,10 @@ static int find_reference(struct graph *graph, const char *text, struct image *r
 	if (!full)
 		return -ENOMEM;
 	found = find_name(graph, full, ret_image, err);
-	if (!found && reference.digest)
+	if (!found && reference.digest) {
 		found = find_digest(graph, &reference, ret_image, err);
+		ret_image->by_digest = found == 1;
+	}
 	if (found == 1)
 		ret_image->name = steal_ptr(&full);
 	return found;

@@ -16,6 +16,7 @@ struct image {
 	struct digest_text digest;
 	struct digest_text config_digest; /* the image ID */
 	int by_id;			  /* it was found by its ID, not by a name */
+	int by_digest;			  /* by a repository that it has names in, and its digest */
 	char *name;			  /* the full name it was found by, or NULL; owned */
 };
 

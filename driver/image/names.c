@@ -100,6 +100,17 @@ static int delete_image(struct graph *graph, const struct image *image, struct d
 	return ret < 0 ? ret : snapshot_release(graph, image->top, doomed, err);
 }
 
+/* Whether a name of the image is what it was called by: the name itself, or any in that repository. */
+static int is_meant(const struct image *image, const char *name)
+{
+	size_t length = image->by_digest ? strcspn(image->name, "@") : 0;
+
+	if (image->by_id)
+		return 1;
+	return image->by_digest ? !strncmp(name, image->name, length) && strchr(":@", name[length])
+				: !strcmp(name, image->name);
+}
+
 /* The names that go, and how many there are in all. */
 static int list_names(struct graph *graph, const struct image *image, struct strings *names,
 		      size_t *ret_all, struct snapdrv_error *err)
@@ -114,8 +125,7 @@ static int list_names(struct graph *graph, const struct image *image, struct str
 		const char *name = query_text(query, 0);
 
 		++*ret_all;
-		ret = image->by_id || !strcmp(name, image->name) ? strings_add(names, name, err)
-								 : 0;
+		ret = is_meant(image, name) ? strings_add(names, name, err) : 0;
 	}
 	return ret;
 }

@@ -136,6 +136,20 @@ remove_names() {
 }
 case_ "rmi takes a name; with the last one the image, its layers and blobs go" remove_names
 
+remove_by_digest() {
+	load_as a x.example/one:1 x.example/one:2 x.example/other:1
+	digest=$(snap --json images | pick 'd["images"][0]["digest"]')
+	expect_exit 3 snap rmi "x.example/on@$digest"
+	expect_exit 0 snap rmi "x.example/one@$digest"
+	[[ $OUT == *x.example/one:1*x.example/one:2* ]] || fail_ "it does not say what it took away: $OUT"
+	expect_exit 0 snap --json images
+	holds 'd["images"][0]["references"] == ["x.example/other:1"]'
+	expect_exit 0 snap rmi "x.example/other@$digest"
+	expect_exit 0 snap --json images
+	holds 'd["images"] == []'
+}
+case_ "rmi NAME@DIGEST takes the names in that repository" remove_by_digest
+
 remove_by_id() {
 	load_as a one two
 	expect_exit 4 snap rmi "$A"
