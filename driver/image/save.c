@@ -128,18 +128,27 @@ static int put_archived(struct graph *graph, struct sink *sink, const struct sav
 	return ret ? ret : save_read(graph, file, put_data, sink, err);
 }
 
+/* Return: 1 it is there, 0 it is to be written to *@ret_fd, or a negative errno value. */
+static int begin_in_dir(struct graph *graph, struct sink *sink, const struct save_file *file,
+			int *ret_fd, struct snapdrv_error *err)
+{
+	if (file->from == SAVE_DIRECTORY)
+		return mkdirat(sink->dir_fd, file->name, 0777) ? fail_errno(err, "make it") : 1;
+	if (file->from == SAVE_BLOB)
+		return content_share_out(&graph->store, &file->blob, sink->dir_fd, file->name,
+					 ret_fd, err);
+	*ret_fd = openat(sink->dir_fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	return *ret_fd < 0 ? fail_errno(err, "create %s", file->name) : 0;
+}
+
 static int put_in_dir(struct graph *graph, struct sink *sink, const struct save_file *file,
 		      struct snapdrv_error *err)
 {
 	cleanup_fd int fd = -1;
+	int done = begin_in_dir(graph, sink, file, &fd, err);
 
-	if (file->from == SAVE_DIRECTORY)
-		return mkdirat(sink->dir_fd, file->name, 0777) ? fail_errno(err, "make it") : 0;
-	if (file->from == SAVE_BLOB)
-		return content_copy_out(&graph->store, &file->blob, sink->dir_fd, file->name, err);
-	fd = openat(sink->dir_fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return fail_errno(err, "create %s", file->name);
+	if (done)
+		return done < 0 ? done : 0;
 	sink->file_fd = fd;
 	return save_read(graph, file, put_data, sink, err);
 }

@@ -105,31 +105,39 @@ int content_keep_file(struct store *store, int fd, struct store_name *ret_name,
 	return kept;
 }
 
-int content_copy_out(struct store *store, const struct digest *digest, int dir_fd, const char *name,
-		     struct snapdrv_error *err)
+static int create_out(int dir_fd, const char *name, struct snapdrv_error *err)
+{
+	int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+	return fd < 0 ? fail_errno(err, "create %s", name) : fd;
+}
+
+int content_share_out(struct store *store, const struct digest *digest, int dir_fd,
+		      const char *name, int *ret_fd, struct snapdrv_error *err)
 {
 	struct digest_text text = digest_format(digest);
 	cleanup_fd int in = content_open(store, digest, err), out = -1;
 	struct stat st;
-	int ret;
 
 	if (in < 0)
 		return in;
-	out = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (out < 0 || fstat(in, &st))
-		return fail_errno(err, "create blob %s", text.text);
+	out = create_out(dir_fd, name, err);
+	if (out < 0)
+		return out;
+	if (fstat(in, &st))
+		return fail_errno(err, "stat blob %s", text.text);
 	if (file_clone(in, out))
-		return 0;
+		return 1;
 	if ((st.st_mode & 0777) == 0644 && !unlinkat(dir_fd, name, 0)) {
 		if (!linkat(store->content_fd, digest_hex(&text), dir_fd, name, 0))
-			return 0;
+			return 1;
 		close(out);
-		out = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (out < 0)
-			return fail_errno(err, "create blob %s", text.text);
+		out = create_out(dir_fd, name, err);
 	}
-	ret = file_same_data(in, out, "a blob", err);
-	return ret ? fail_within(err, ret, "blob %s", text.text) : 0;
+	if (out < 0)
+		return out;
+	*ret_fd = steal_fd(&out);
+	return 0;
 }
 
 int content_create(struct store *store, struct store_name *ret_name, struct snapdrv_error *err)

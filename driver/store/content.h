@@ -52,14 +52,17 @@ int content_keep_file(struct store *store, int fd, struct store_name *ret_name,
 		      struct snapdrv_error *err);
 
 /**
- * content_copy_out() - put a blob under a name outside the store.
+ * content_share_out() - put a blob under a name outside the store without copying its data.
  * @dir_fd, @name: must not exist; readable for all, as the umask says.
+ * @ret_fd: an empty file of that name, to be written to, where it cannot be shared.
  *
- * By reflink where the filesystem can; by a hard link when the blob came in as one, readable for all;
- * else by a copy. A link is the store's file: who changes it in place damages the store.
+ * By reflink where the filesystem can; by a hard link when the blob came in as one, readable for all. A link is the
+ * store's file: who changes it in place damages the store.
+ *
+ * Return: 1 done, 0 it cannot be, or a negative errno value.
  */
-int content_copy_out(struct store *store, const struct digest *digest, int dir_fd, const char *name,
-		     struct snapdrv_error *err);
+int content_share_out(struct store *store, const struct digest *digest, int dir_fd,
+		      const char *name, int *ret_fd, struct snapdrv_error *err);
 
 /** content_create() - a new file of the session. Return: a descriptor, or a negative errno value. */
 int content_create(struct store *store, struct store_name *ret_name, struct snapdrv_error *err);

@@ -278,6 +278,12 @@ damaged() {
 	refused 1 snap save a.example/x:1 -o out
 	refused 1 snap save --format docker-archive a.example/x:1 -o out
 	[ ! -e out ] || fail_ "there is an archive of a damaged blob"
+	# Where it has to be copied.
+	mkdir elsewhere
+	own_mount mount -t tmpfs none elsewhere
+	refused 1 snap save --format oci-dir a.example/x:1 -o elsewhere/out
+	same "" "$(ls -A elsewhere)"
+	umount elsewhere
 }
 case_ "a damaged blob is not given on" damaged
 
