@@ -197,7 +197,6 @@ static int get_used(const char *path, struct used *ret_used)
 	if (!above || lstat(path, &st) || lstat(above, &st_above) || statvfs(path, &fs))
 		return 0;
 	used.device = st.st_dev;
-	used.inode = st.st_ino;
 	if (st.st_dev == st_above.st_dev) {
 		used.inode = st.st_ino;
 		used.is_shared = !!(fs.f_flag & ST_RDONLY);
@@ -240,6 +239,8 @@ static const char *uses(int proc_fd, const char *pid, const struct used *used)
 		return NULL;
 	if (link_is_below(process_fd, "cwd", path))
 		return "has its working directory in it";
+	if (link_is_below(process_fd, "root", path))
+		return "has its root in it";
 	if (link_is_below(process_fd, "exe", path))
 		return "runs a program from it";
 	dir = file_list(process_fd, "fd");

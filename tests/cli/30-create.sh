@@ -198,6 +198,28 @@ in_use() {
 	one_line_error busy "$holder"
 	kill $holder
 	wait $holder 2>/dev/null || :
+	# Whoever is chrooted below it, and has nothing else there.
+	"$PYTHON" -c 'import os, sys, time
+os.chroot(sys.argv[1])
+time.sleep(60)' "$path/etc" &
+	holder=$!
+	wait_for 5 [ -e "/proc/$holder/root/word" ]
+	expect_exit 4 snap rm busy
+	one_line_error busy "$holder"
+	# In a mount namespace of its own too; a bind mount of vfs has nothing to tell it by.
+	if [ "$BACKEND" != vfs ]; then
+		kill $holder
+		wait $holder 2>/dev/null || :
+		unshare -m --propagation private "$PYTHON" -c 'import os, sys, time
+os.chroot(sys.argv[1])
+time.sleep(60)' "$path/etc" &
+		holder=$!
+		wait_for 5 [ -e "/proc/$holder/root/word" ]
+		expect_exit 4 snap rm busy
+		one_line_error busy "$holder"
+	fi
+	kill $holder
+	wait $holder 2>/dev/null || :
 	expect_exit 0 snap rm busy
 }
 case_ "rm and umount of a container in use are exit 4 and name the process" in_use
