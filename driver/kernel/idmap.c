@@ -26,7 +26,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#define GRANTS_MAX 64 /* users that are let through one directory */
 static const char access_acl[] = "system.posix_acl_access";
 
 static int write_map(pid_t child, const char *file, uint32_t first, uint32_t size)
@@ -103,7 +102,7 @@ int idmap_become(const struct id_shift *shift, struct snapdrv_error *err)
 
 struct acl {
 	struct posix_acl_xattr_header header;
-	struct posix_acl_xattr_entry entries[GRANTS_MAX + 4];
+	struct posix_acl_xattr_entry entries[IDMAP_USERS_MAX + 4];
 };
 
 static void set_entry(struct posix_acl_xattr_entry *entry, uint16_t tag, uint16_t permissions,
@@ -112,37 +111,39 @@ static void set_entry(struct posix_acl_xattr_entry *entry, uint16_t tag, uint16_
 	*entry = (struct posix_acl_xattr_entry){htole16(tag), htole16(permissions), htole32(id)};
 }
 
-int idmap_grant_search(int fd, uint32_t uid, struct snapdrv_error *err)
+int idmap_may_search(int fd, uint32_t uid)
 {
-	uint32_t users[GRANTS_MAX];
-	size_t n = 0, at = 0;
 	struct acl acl;
 	ssize_t size = fgetxattr(fd, access_acl, &acl, sizeof(acl));
-	size_t had = size < (ssize_t)sizeof(acl.header)
-			     ? 0
-			     : ((size_t)size - sizeof(acl.header)) / sizeof(acl.entries[0]);
+	size_t n = size < (ssize_t)sizeof(acl.header)
+			   ? 0
+			   : ((size_t)size - sizeof(acl.header)) / sizeof(acl.entries[0]);
 
-	/* The kernel wants users in the order of their numbers. */
-	for (size_t i = 0; i < had && n < GRANTS_MAX - 1; i++) {
-		uint32_t other = le32toh(acl.entries[i].e_id);
-
-		if (le16toh(acl.entries[i].e_tag) != ACL_USER || other == uid)
-			continue;
-		if (other > uid && (!n || users[n - 1] < uid))
-			users[n++] = uid;
-		users[n++] = other;
+	for (size_t i = 0; i < n; i++) {
+		if (le16toh(acl.entries[i].e_tag) == ACL_USER &&
+		    le32toh(acl.entries[i].e_id) == uid)
+			return 1;
 	}
-	if (!n || users[n - 1] < uid)
-		users[n++] = uid;
-	acl.header.a_version = htole32(POSIX_ACL_XATTR_VERSION);
+	return 0;
+}
+
+int idmap_let_search(int fd, const uint32_t *uids, size_t n, struct snapdrv_error *err)
+{
+	struct acl acl = {.header = {.a_version = htole32(POSIX_ACL_XATTR_VERSION)}};
+	size_t at = 0;
+
+	if (n > IDMAP_USERS_MAX)
+		return fail(err, SNAPDRV_FAILED, ENOSPC,
+			    "containers of more than %d users cannot come to their files",
+			    IDMAP_USERS_MAX);
 	set_entry(&acl.entries[at++], ACL_USER_OBJ, ACL_READ | ACL_WRITE | ACL_EXECUTE,
 		  ACL_UNDEFINED_ID);
 	for (size_t i = 0; i < n; i++)
-		set_entry(&acl.entries[at++], ACL_USER, ACL_EXECUTE, users[i]);
+		set_entry(&acl.entries[at++], ACL_USER, ACL_EXECUTE, uids[i]);
 	set_entry(&acl.entries[at++], ACL_GROUP_OBJ, 0, ACL_UNDEFINED_ID);
 	set_entry(&acl.entries[at++], ACL_MASK, ACL_EXECUTE, ACL_UNDEFINED_ID);
 	set_entry(&acl.entries[at++], ACL_OTHER, 0, ACL_UNDEFINED_ID);
 	if (fsetxattr(fd, access_acl, &acl, sizeof(acl.header) + at * sizeof(acl.entries[0]), 0))
-		return fail_errno(err, "let user %u through a directory of the store", uid);
+		return fail_errno(err, "let users through a directory of the store");
 	return 0;
 }

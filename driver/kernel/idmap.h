@@ -30,10 +30,19 @@ int idmap_apply(int mount_fd, const struct id_shift *shift, struct snapdrv_error
  */
 int idmap_become(const struct id_shift *shift, struct snapdrv_error *err);
 
+#define IDMAP_USERS_MAX \
+	400 /* that are let through one directory: what the xattrs of an ext4 inode hold */
+
+/** idmap_may_search() - whether idmap_let_search() has let a user through a directory. */
+int idmap_may_search(int fd, uint32_t uid);
+
 /**
- * idmap_grant_search() - let one user go through a directory, without seeing what is in it (POSIX ACL).
- * @fd: the directory, open; of mode 0700 or with grants of this kind alone.
+ * idmap_let_search() - let some users, and no others, go through a directory, without seeing what is in it (POSIX ACL).
+ * @fd:   the directory, open; of mode 0700 or with grants of this kind alone.
+ * @uids: @n of them, ascending.
+ *
+ * Return: 0, or a negative errno value: ENOSPC when there are more than IDMAP_USERS_MAX.
  */
-int idmap_grant_search(int fd, uint32_t uid, struct snapdrv_error *err);
+int idmap_let_search(int fd, const uint32_t *uids, size_t n, struct snapdrv_error *err);
 
 #endif

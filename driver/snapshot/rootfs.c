@@ -111,14 +111,43 @@ char *rootfs_mount_options(struct graph *graph, const char *name)
 	return path ? mount_options(path) : NULL;
 }
 
-/* A runtime's init, root of its user namespace alone, has to come to its root directory. */
+/* The users of all containers, ascending; one more than there may be at most. Return: how many, or negative. */
+static ssize_t list_users(struct graph *graph, uint32_t *users, struct snapdrv_error *err)
+{
+	cleanup_query struct query *query =
+		db_query(graph->store.db, err,
+			 "SELECT DISTINCT shift_uid FROM live_container WHERE shift_size"
+			 " ORDER BY shift_uid",
+			 "");
+	int found = query ? 0 : -EIO;
+	ssize_t n = 0;
+
+	while (!found && n <= IDMAP_USERS_MAX && (found = query_next(query, err)) == 1) {
+		users[n++] = (uint32_t)query_int(query, 0);
+		found = 0;
+	}
+	return found < 0 ? found : n;
+}
+
+/*
+ * A runtime's init, root of its user namespace alone, has to come to its root directory. Those whose containers are
+ * gone are let through no more once there is a new one.
+ */
 static int let_through(struct graph *graph, int dir_fd, uint32_t uid, struct snapdrv_error *err)
 {
-	int ret = idmap_grant_search(graph->store.root_fd, uid, err);
+	const int shared[] = {graph->store.root_fd, graph->store.containers_fd};
+	uint32_t users[IDMAP_USERS_MAX + 1];
+	int ret = idmap_let_search(dir_fd, &uid, 1, err);
 
-	if (!ret)
-		ret = idmap_grant_search(graph->store.containers_fd, uid, err);
-	return ret ? ret : idmap_grant_search(dir_fd, uid, err);
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !ret; i++) {
+		ssize_t n;
+
+		if (idmap_may_search(shared[i], uid))
+			continue;
+		n = list_users(graph, users, err);
+		ret = n < 0 ? (int)n : idmap_let_search(shared[i], users, (size_t)n, err);
+	}
+	return ret;
 }
 
 static int mount_locked(struct graph *graph, const char *name, const struct snapshot *snapshot,

@@ -77,6 +77,33 @@ in_runc() {
 }
 case_ "runc run of such a bundle, in a user namespace" in_runc
 
+# users: who is let through, in the store's directory and the one of its containers.
+users() {
+	local dir
+	for dir in "$ROOT" "$ROOT/containers"; do
+		getfattr -n system.posix_acl_access --only-values --absolute-names "$dir" | python -IS -c '
+import struct, sys
+data = sys.stdin.buffer.read()
+print(*(who for tag, allowed, who in struct.iter_unpack("<HHI", data[4:]) if tag == 2 and allowed == 1))'
+	done
+}
+many_users() {
+	local n want=""
+	needs_calls mount_setattr
+	expect_exit 0 snap import "$IMAGE" image:1
+	for n in $(seq 70); do
+		expect_exit 0 snap create --name "c$n" --userns "$((n * 100000)):$((n * 100000)):1000" image:1
+		want+=" $((n * 100000))"
+	done
+	same "${want# }"$'\n'"${want# }" "$(users)"
+	for n in $(seq 2 70); do
+		expect_exit 0 snap rm "c$n"
+	done
+	expect_exit 0 snap create --name new --userns 50000:50000:1000 image:1
+	same "50000 100000"$'\n'"50000 100000" "$(users)"
+}
+case_ "users of 70 mappings come to their containers; those whose containers are gone do so no more" many_users
+
 wrong() {
 	expect_exit 0 snap import "$IMAGE" image:1
 	for words in 1 1:2 1:2:0 a:b:c 1:2:3:4 -1:0:5 4294967295:0:1 0:4294967290:65536 " 1:2:3" 99999999999:0:1; do
