@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "snapdrvd_service.h"
@@ -126,6 +127,17 @@ static int run(struct daemon *daemon, struct snapdrv_error *err)
 	return ret;
 }
 
+/* Each client is a descriptor, and 1,024, the usual limit where none is set, are few; select(2) is used nowhere. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon daemon = {0};
@@ -134,6 +146,7 @@ int main(int argc, char **argv)
 
 	/* One heap for all threads: what they free others can use, and an idle daemon is small. */
 	mallopt(M_ARENA_MAX, 2);
+	raise_limit();
 	ret = settings_read(&daemon.settings, argc, argv, &err);
 	if (!ret)
 		ret = run(&daemon, &err);

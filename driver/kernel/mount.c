@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount/libmount.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -153,6 +154,9 @@ int mount_detach_below(const char *path, struct snapdrv_error *err)
 	return ret;
 }
 
+#define LEAVING_TRIES 20 /* to unmount what nobody is seen to use, */
+#define LEAVING_MS 50	 /* so far apart */
+
 /* A mount on top of a directory inside the mount at `path`. */
 static char *mount_on_top(const char *path)
 {
@@ -228,12 +232,22 @@ static const char *has_root_on(int proc_fd, const char *pid, const struct used *
 	return NULL;
 }
 
+static int any_is_below(int process_fd, const char *links, const char *path)
+{
+	cleanup_dir DIR *dir = file_list(process_fd, links);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (link_is_below(dirfd(dir), entry->d_name, path))
+			return 1;
+	}
+	return 0;
+}
+
 static const char *uses(int proc_fd, const char *pid, const struct used *used)
 {
 	cleanup_fd int process_fd = openat(proc_fd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const char *path = used->path;
-	cleanup_dir DIR *dir = NULL;
-	struct dirent *entry;
 
 	if (process_fd < 0)
 		return NULL;
@@ -243,12 +257,9 @@ static const char *uses(int proc_fd, const char *pid, const struct used *used)
 		return "has its root in it";
 	if (link_is_below(process_fd, "exe", path))
 		return "runs a program from it";
-	dir = file_list(process_fd, "fd");
-	while (dir && (entry = readdir(dir))) {
-		if (link_is_below(dirfd(dir), entry->d_name, path))
-			return "has a file of it open";
-	}
-	return NULL;
+	if (any_is_below(process_fd, "fd", path))
+		return "has a file of it open";
+	return any_is_below(process_fd, "map_files", path) ? "has a file of it mapped" : NULL;
 }
 
 static char *find_process(const char *path, const char *(*question)(int proc_fd, const char *pid,
@@ -304,18 +315,33 @@ int mount_keep(const char *path)
 	return open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 }
 
+/* A process that is killed lets go of its files after nobody can see them any more. */
+static int unmount_soon(const char *path)
+{
+	for (int tries = LEAVING_TRIES;; tries--) {
+		if (!umount2(path, UMOUNT_NOFOLLOW))
+			return 0;
+		if (errno != EBUSY || !tries)
+			return -errno;
+		poll(NULL, 0, LEAVING_MS);
+	}
+}
+
 int mount_remove(const char *path, struct snapdrv_error *err)
 {
 	/* A runtime's container has the mount in a namespace of its own: umount(2) here would not mind. */
 	cleanup_free char *holder =
 		namespace_may_share(path) ? find_process(path, has_root_on) : NULL;
+	int ret = 0;
 
-	if (!holder && (!umount2(path, UMOUNT_NOFOLLOW) || errno == EINVAL || errno == ENOENT))
-		return 0;
-	if (!holder && errno != EBUSY)
-		return fail_errno(err, "unmount");
-	if (!holder)
-		holder = mount_holder(path);
-	return fail(err, SNAPDRV_BUSY, EBUSY, "in use: %s",
-		    holder ? holder : "by an unknown process");
+	if (!holder) {
+		ret = umount2(path, UMOUNT_NOFOLLOW) ? -errno : 0;
+		holder = ret == -EBUSY ? mount_holder(path) : NULL;
+		if (ret == -EBUSY && !holder)
+			ret = unmount_soon(path);
+	}
+	if (holder || ret == -EBUSY)
+		return fail(err, SNAPDRV_BUSY, EBUSY, "in use: %s",
+			    holder ? holder : "by an unknown process");
+	return ret && ret != -EINVAL && ret != -ENOENT ? fail_ret(err, ret, "unmount") : 0;
 }

@@ -255,7 +255,10 @@ case_ "malformed, unknown, huge, cut off: an error for that call, and the daemon
 
 crowd() {
 	daemons
+	# As shells and services have it.
+	ulimit -S -n 1024
 	daemon_start
+	ulimit -S -n "$(ulimit -H -n)"
 	client <<-'END'
 		import threading
 		channels = [grpc.insecure_channel(f"unix:{sys.argv[1]}", options=[("grpc.use_local_subchannel_pool", 1)])

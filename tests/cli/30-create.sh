@@ -224,6 +224,37 @@ time.sleep(60)' "$path/etc" &
 }
 case_ "rm and umount of a container in use are exit 4 and name the process" in_use
 
+# A mapped file has no descriptor any more; a socket's name is none that anybody could see.
+in_use_unseen() {
+	loaded
+	expect_exit 0 snap create --name busy small:1
+	path=$OUT
+	"$PYTHON" -c 'import mmap, os, sys, time
+with open(sys.argv[1], "rb") as file:
+    data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+os.closerange(3, 100)
+open(sys.argv[2], "w").close()
+time.sleep(60)' "$path/etc/word" mapped &
+	holder=$!
+	wait_for 5 [ -e mapped ]
+	expect_exit 4 snap rm busy
+	one_line_error busy "$holder"
+	kill $holder
+	wait $holder 2>/dev/null || :
+	(
+		cd "$path"
+		exec "$PYTHON" -c 'import os, socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind("socket")
+os.chdir("/")
+time.sleep(float(sys.argv[1]))' 0.5
+	) &
+	wait_for 5 [ -S "$path/socket" ]
+	wait_for 5 [ "$(readlink "/proc/$!/cwd")" = / ]
+	expect_exit 0 snap rm busy
+}
+case_ "a process that only maps a file is named; one that is just ending is waited for" in_use_unseen
+
 held_by_mount() {
 	loaded
 	expect_exit 0 snap create --name busy small:1

@@ -49,7 +49,9 @@ same_without() {
 	expect_exit 0 snap umount c
 	expect_exit 0 snap_without "$call" "$error" mount c
 	same written "$(<"$OUT/new")"
-	grep -q INJECTED .trace || fail_ "$call was never called"
+	# An overlay that is mounted by mount(2) needs none.
+	[ "$call" = mount_setattr ] && [ "$(printf '%s\n' 6.8 "$(uname -r)" | sort -V | sed -n 1p)" != 6.8 ] ||
+		grep -q INJECTED .trace || fail_ "$call was never called"
 	expect_exit 0 snap_without "$call" "$error" create --read-only all:1
 }
 case_ "the same trees without openat2 (before Linux 5.6, and under seccomp filters)" same_without openat2 ENOSYS

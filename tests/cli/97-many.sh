@@ -13,7 +13,7 @@ many() {
 }
 
 everything() {
-	many run --seconds "${MANY_SECONDS:-10}" --workers 32
+	many run --seconds "${MANY_SECONDS:-$((10 * ${SLOW:-1}))}" --workers 32
 	many check --still-works
 }
 case_ "32 processes load, create, write, commit, remove, collect and check, some killed: each promise is kept" everything
