@@ -128,7 +128,7 @@ tour_py() {
 # The shell of the README stands in the checkout: here, in a directory that looks like it.
 checkout() {
 	mkdir build steps
-	cp "$PROGRAM" "$(dirname "$PROGRAM")/libsnapdrv.a" build
+	ln -s "$PROGRAM" "$(dirname "$PROGRAM")/libsnapdrv.a" build
 	ln -s "$TOP/driver" driver
 	ln -s "$TOP/tests" tests
 }
