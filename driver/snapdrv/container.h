@@ -135,7 +135,7 @@ struct snapdrv_change {
  * it; one whose content differs is, whatever its size and times. All drivers answer the same: overlay
  * looks at what the container wrote, btrfs at what changed since the snapshot, vfs at all files.
  *
- * Return: 0, or a negative errno value: MISSING, FAILED.
+ * Return: 0, or a negative errno value: MISSING (also when it was removed meanwhile), FAILED.
  */
 int snapdrv_diff(struct snapdrv_store *store, const char *name, struct snapdrv_change **ret_changes,
 		 size_t *ret_count, struct snapdrv_error *err);
@@ -153,7 +153,7 @@ void snapdrv_changes_free(struct snapdrv_change *changes, size_t count);
  * (/proc, ...) are not looked into. Kept are owners as numbers, modes, mtimes, xattrs with ACLs and
  * capabilities, hard links, holes, devices, FIFOs; sockets are left out.
  *
- * Return: 0, or a negative errno value: MISSING, FAILED.
+ * Return: 0, or a negative errno value: MISSING (also when it was removed meanwhile), FAILED.
  */
 int snapdrv_export(struct snapdrv_store *store, const char *name, const char *path,
 		   struct snapdrv_error *err);
@@ -185,7 +185,7 @@ struct snapdrv_commit_options {
  * alone: the same DiffID on each driver and each time. The image is made now, or at the time that
  * SOURCE_DATE_EPOCH says; files keep their times. Sockets are left out.
  *
- * Return: 0, or a negative errno value: MISSING, USAGE (a name or a change that cannot be read), REFUSED
+ * Return: 0, or a negative errno value: MISSING (also when it was removed meanwhile), USAGE (a name or a change that cannot be read), REFUSED
  * (a file that no layer can hold: named .wh.*, or a 0:0 device), FAILED.
  */
 int snapdrv_commit(struct snapdrv_store *store, const char *name, const char *ref,

@@ -179,7 +179,8 @@ enum snapdrv_rmi_flags {
 
 /**
  * snapdrv_rmi() - take a name from an image, and remove the image when that was its last one.
- * @image: as in snapdrv_create(). Borrowed.
+ * @image: as in snapdrv_create(). Borrowed. A repository and a digest stand for all names in that repository, where
+ *         none is called just that.
  * @flags: enum snapdrv_rmi_flags.
  * @ret_removed: for snapdrv_removed_done().
  *

@@ -102,7 +102,8 @@ struct snapdrv_loaded {
  * @ret_count:  its length.
  *
  * Each layer that the store lacks is unpacked once; every digest and size is verified. All images of
- * the source come in, or none does. At most 64 MB of memory, whatever the image.
+ * the source come in, or none does. At most 64 MB of memory, whatever the layers; manifests and configs of a source
+ * come to that, and have 64 MiB in all at most.
  *
  * Return: 0, or a negative errno value: MISSING (no such source, or no image for the platform),
  * REFUSED (corrupt, hostile or mismatching input; the store is as it was), USAGE (several images for

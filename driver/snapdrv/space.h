@@ -133,6 +133,8 @@ struct snapdrv_gc {
  * is not counted. Images, with or without a name, stay: snapdrv_rmi() removes them. What steps of builds
  * came to goes where no image has it, and the directories that they keep; while somebody builds, all layers
  * and blobs stay.
+ *
+ * Return: 0, or a negative errno value: FAILED, also where something could not be removed; all else is by then.
  */
 int snapdrv_gc(struct snapdrv_store *store, const struct snapdrv_gc_options *options,
 	       struct snapdrv_gc *ret_gc, struct snapdrv_error *err);
