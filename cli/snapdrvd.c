@@ -27,6 +27,11 @@ void daemon_log(const char *format, ...)
 	va_start(args, format);
 	size = vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	/* What clients send comes along: it is to make no line of its own, and no terminal obey. */
+	for (char *at = line; *at; at++) {
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+	}
 	/* One call for a line: many threads write some. */
 	if (size >= 0)
 		fprintf(stderr, "snapdrvd: %s\n", line);

@@ -38,6 +38,7 @@ struct handle {
 	struct handle *next;
 	struct snapdrv_store *store;
 	enum dirt dirt;
+	int is_owing; /* it was dirty when it was taken */
 };
 
 /** handle_is_dirty() - say so, of one that was taken. */
@@ -53,7 +54,9 @@ struct stores {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t flusher;
+	pthread_cond_t settled;
 	struct handle *idle; /* the last one used first */
+	size_t n_owing;	     /* handles that are used, and were dirty when they were taken */
 	int is_stopping;
 };
 
@@ -63,14 +66,21 @@ int stores_start(struct stores *stores, const struct settings *settings, struct 
 /** stores_stop() - flush and close all; none is in use any more. */
 void stores_stop(struct stores *stores);
 
-/** stores_take() - an idle store, or one more. Return: for stores_give(), or NULL with @err filled. */
-struct handle *stores_take(struct stores *stores, struct snapdrv_error *err);
+/**
+ * stores_take() - an idle store, a clean one if there is one; or one more.
+ * @most: how dirty it may be. A long call takes a clean one, or what others are waiting for waits for its end.
+ *
+ * Return: for stores_give(), or NULL with @err filled.
+ */
+struct handle *stores_take(struct stores *stores, enum dirt most, struct snapdrv_error *err);
 
 /** stores_give() - give it back; takes NULL. A dirty one is flushed, at once or a moment later. */
 void stores_give(struct stores *stores, struct handle *handle);
 
-/** stores_cleanup() - flush all that are idle, and remove what dead processes left. */
-int stores_cleanup(struct stores *stores, struct snapdrv_error *err);
+/**
+ * stores_cleanup() - flush a handle that was taken, and all that were dirty before; and remove what dead processes left.
+ */
+int stores_cleanup(struct stores *stores, struct handle *handle, struct snapdrv_error *err);
 
 /* ---- metrics ------------------------------------------------------------------------------- */
 

@@ -64,6 +64,11 @@ static int open_file(const struct settings *settings, const char *digits)
 	return fd;
 }
 
+static int is_unwanted(const void *call)
+{
+	return rpc_is_cancelled(call);
+}
+
 /* @namespace: or NULL. A call that there was is over. */
 static int open_stream(struct blob *blob, const char *method, const char *namespace,
 		       struct snapdrv_error *err)
@@ -73,7 +78,8 @@ static int open_stream(struct blob *blob, const char *method, const char *namesp
 	rpc_stream_close(blob->stream);
 	blob->stream = NULL;
 	if (!blob->client)
-		blob->client = rpc_client_new(blob->settings->containerd, err);
+		blob->client =
+			rpc_client_new(blob->settings->containerd, is_unwanted, blob->call, err);
 	if (blob->client)
 		blob->stream = rpc_stream_open(blob->client, method, &pair, !!namespace, err);
 	return blob->stream ? 0 : -EIO;

@@ -195,7 +195,8 @@ static int serve_diff(struct turn *turn, const void *message, struct snapdrv_err
 }
 
 const struct service_method diff_methods[] = {
-	{"Diff", "Apply", &containerd__services__diff__v1__apply_request__descriptor, serve_apply},
-	{"Diff", "Diff", &containerd__services__diff__v1__diff_request__descriptor, serve_diff},
+	{"Diff", "Apply", &containerd__services__diff__v1__apply_request__descriptor, serve_apply,
+	 1},
+	{"Diff", "Diff", &containerd__services__diff__v1__diff_request__descriptor, serve_diff, 1},
 	{0},
 };

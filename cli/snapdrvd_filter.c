@@ -10,6 +10,10 @@
 
 #include "snapdrvd.h"
 
+#define FILTER_MAX 4096 /* bytes */
+#define GROUPS_MAX 100	/* of a regular expression: glibc's regcomp() calls itself for each */
+#define BOUNDS_MAX 16	/* likewise: it copies what a bound is behind */
+
 struct term {
 	struct term *next;
 	char *field; /* its first part */
@@ -135,6 +139,25 @@ static int read_field(struct reader *reader, struct term *term)
 	return ret;
 }
 
+/*
+ * Whether regcomp(3) and regexec(3) can be left alone with it: not without end are groups in each other, bounds of
+ * groups or of other repetitions, and references back.
+ */
+static int is_harmless(const char *pattern)
+{
+	size_t groups = 0, bounds = 0;
+
+	for (const char *at = pattern; *at; at++) {
+		groups += *at == '(';
+		bounds += *at == '{';
+		if (*at == '{' && at > pattern && strchr(")}*+?", at[-1]))
+			return 0;
+		if (*at == '\\' && isdigit((unsigned char)at[1]))
+			return 0;
+	}
+	return groups <= GROUPS_MAX && bounds <= BOUNDS_MAX;
+}
+
 static int read_value(struct reader *reader, struct term *term)
 {
 	size_t length;
@@ -151,11 +174,12 @@ static int read_value(struct reader *reader, struct term *term)
 	}
 	if (ret || term->op != '~')
 		return ret;
-	if (!regcomp(&term->regex, term->value, REG_EXTENDED | REG_NOSUB))
+	if (is_harmless(term->value) &&
+	    !regcomp(&term->regex, term->value, REG_EXTENDED | REG_NOSUB))
 		return 0;
 	free(term->value);
 	term->value = NULL;
-	return wrong(reader, "not a regular expression");
+	return wrong(reader, "not a regular expression, or too complicated a one");
 }
 
 static int read_term(struct reader *reader, struct term *term)
@@ -180,6 +204,8 @@ int filter_parse(const char *text, struct filter **ret_filter, struct snapdrv_er
 
 	if (!filter)
 		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	if (strlen(text) > FILTER_MAX)
+		ret = wrong(&reader, "it is too long");
 	last = &filter->terms;
 	while (!ret && *reader.at) {
 		*last = calloc(1, sizeof(**last));

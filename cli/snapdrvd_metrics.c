@@ -17,7 +17,7 @@
 
 #define CALLS_MAX 64   /* methods times statuses that are counted apart */
 #define N_BOUNDS 9     /* of the histogram */
-#define CLIENT_MS 2000 /* that a client may take for its request */
+#define CLIENT_MS 2000 /* that a client may take for its request, and for the answer */
 
 static const uint64_t bounds_ns[N_BOUNDS] = {250000,	 1000000,    4000000,
 					     16000000,	 64000000,   256000000,
@@ -154,7 +154,7 @@ static void print_snapshots(FILE *out, struct metrics *metrics)
 {
 	uint64_t kinds[SNAPDRV_COMMITTED + 1] = {0};
 	struct snapdrv_error err;
-	struct handle *handle = stores_take(metrics->stores, &err);
+	struct handle *handle = stores_take(metrics->stores, DIRTY_NOW, &err);
 
 	if (!handle || snapdrv_snapshot_list(handle->store, count_kind, kinds, &err)) {
 		daemon_log("metrics: %s", err.message);
@@ -189,14 +189,38 @@ static void print_all(FILE *out, struct metrics *metrics)
 
 /* ---- the socket ---------------------------------------------------------------------------- */
 
-/* Read until the empty line that ends a request; what it asks for, in the first line, is all that counts. */
-static int read_request(int fd, char *request, size_t size)
+/* A client, which has so long for all of its request and as long for all of the answer. */
+struct scrape {
+	int fd;
+	int stop_fd;
+	int64_t until_ms;
+};
+
+static int64_t now_ms(void)
 {
-	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Return: whether the client is ready; not when its time is over, or the daemon's. */
+static int wait_for(const struct scrape *scrape, short events)
+{
+	struct pollfd fds[] = {{.fd = scrape->fd, .events = events},
+			       {.fd = scrape->stop_fd, .events = POLLIN}};
+	int64_t left = scrape->until_ms - now_ms();
+
+	return left > 0 && poll(fds, 2, (int)left) > 0 && !fds[1].revents;
+}
+
+/* Read until the empty line that ends a request; what it asks for, in the first line, is all that counts. */
+static int read_request(const struct scrape *scrape, char *request, size_t size)
+{
 	size_t got = 0;
 
-	while (got + 1 < size && poll(&readable, 1, CLIENT_MS) > 0) {
-		ssize_t more = recv(fd, request + got, size - 1 - got, 0);
+	while (got + 1 < size && wait_for(scrape, POLLIN)) {
+		ssize_t more = recv(scrape->fd, request + got, size - 1 - got, MSG_DONTWAIT);
 
 		if (more <= 0)
 			return 0;
@@ -208,13 +232,10 @@ static int read_request(int fd, char *request, size_t size)
 	return 0;
 }
 
-static void send_all(int fd, const char *data, size_t size)
+static void send_all(const struct scrape *scrape, const char *data, size_t size)
 {
-	struct timeval limit = {.tv_sec = CLIENT_MS / 1000};
-
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	while (size) {
-		ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+	while (size && wait_for(scrape, POLLOUT)) {
+		ssize_t sent = send(scrape->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (sent <= 0)
 			return;
@@ -223,7 +244,7 @@ static void send_all(int fd, const char *data, size_t size)
 	}
 }
 
-static void reply(int fd, const char *status, const char *body, size_t size)
+static void reply(struct scrape *scrape, const char *status, const char *body, size_t size)
 {
 	char top[160];
 	int length = snprintf(top, sizeof(top),
@@ -231,27 +252,29 @@ static void reply(int fd, const char *status, const char *body, size_t size)
 			      "Content-Length: %zu\r\nConnection: close\r\n\r\n",
 			      status, size);
 
-	send_all(fd, top, (size_t)length);
-	send_all(fd, body, size);
+	scrape->until_ms = now_ms() + CLIENT_MS;
+	send_all(scrape, top, (size_t)length);
+	send_all(scrape, body, size);
 }
 
 static void answer(struct metrics *metrics, int fd)
 {
+	struct scrape scrape = {fd, metrics->stop_fd, now_ms() + CLIENT_MS};
 	char request[4096], *body = NULL;
 	size_t size;
 	FILE *out;
 
-	if (!read_request(fd, request, sizeof(request)))
+	if (!read_request(&scrape, request, sizeof(request)))
 		return;
 	if (strncmp(request, "GET /metrics ", strlen("GET /metrics "))) {
-		reply(fd, "404 Not Found", "", 0);
+		reply(&scrape, "404 Not Found", "", 0);
 		return;
 	}
 	out = open_memstream(&body, &size);
 	if (out) {
 		print_all(out, metrics);
 		if (!fclose(out))
-			reply(fd, "200 OK", body, size);
+			reply(&scrape, "200 OK", body, size);
 	}
 	free(body);
 }

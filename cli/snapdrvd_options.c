@@ -64,6 +64,9 @@ int settings_read(struct settings *settings, int argc, char **argv, struct snapd
 			print_help();
 		else
 			puts("snapdrvd " SNAPDRV_VERSION);
+		if (fflush(stdout))
+			return daemon_fail(err, SNAPDRV_FAILED, errno, "standard output: %s",
+					   strerror(errno));
 		return 1;
 	}
 	if (optind < argc)

@@ -42,7 +42,7 @@ static int serve(struct rpc_call *call, const unsigned char *data, size_t size, 
 	if (!request)
 		return daemon_fail(err, SNAPDRV_USAGE, EINVAL, "the message is not a %s",
 				   method->request->short_name);
-	turn.handle = stores_take(&turn.daemon->stores, err);
+	turn.handle = stores_take(&turn.daemon->stores, method->is_long ? CLEAN : DIRTY_NOW, err);
 	if (turn.handle) {
 		turn.store = turn.handle->store;
 		ret = method->run(&turn, request, err);

@@ -20,12 +20,14 @@ struct turn {
 /**
  * struct service_method - what a method takes and what answers it.
  * @request: of this type; freed by the caller. Replies go by turn_reply().
+ * @is_long: it may take minutes.
  */
 struct service_method {
 	const char *service;
 	const char *name;
 	const ProtobufCMessageDescriptor *request;
 	int (*run)(struct turn *turn, const void *request, struct snapdrv_error *err);
+	int is_long;
 };
 
 /** service_methods() - the table of all methods, for struct rpc_service. */

@@ -187,7 +187,11 @@ static int serve_commit(struct turn *turn, const void *message, struct snapdrv_e
 				      *request->parent ? request->parent : NULL, labels,
 				      request->n_labels, err);
 	free(labels);
-	return ret ? ret : reply_empty(turn, err);
+	if (ret)
+		return ret;
+	/* Where the layer was there already, its second tree goes. */
+	handle_is_dirty(turn->handle, DIRTY_LATER);
+	return reply_empty(turn, err);
 }
 
 static int serve_remove(struct turn *turn, const void *message, struct snapdrv_error *err)
@@ -408,15 +412,15 @@ static int serve_usage(struct turn *turn, const void *message, struct snapdrv_er
 
 static int serve_cleanup(struct turn *turn, const void *message, struct snapdrv_error *err)
 {
-	int ret = stores_cleanup(&turn->daemon->stores, err);
+	int ret = stores_cleanup(&turn->daemon->stores, turn->handle, err);
 
 	(void)message;
 	return ret ? ret : reply_empty(turn, err);
 }
 
-#define ROW(method, request, run)                                      \
-	{                                                              \
-		"Snapshots", method, &CALL(request##__descriptor), run \
+#define ROW(method, request, run)                                         \
+	{                                                                 \
+		"Snapshots", method, &CALL(request##__descriptor), run, 0 \
 	}
 
 const struct service_method snapshots_methods[] = {

@@ -53,6 +53,7 @@ static int bind_socket(int fd, const char *path)
 {
 	struct sockaddr_un address;
 	socklen_t size;
+	struct stat st;
 	mode_t mask;
 	int ret = set_address(path, &address, &size);
 
@@ -60,9 +61,12 @@ static int bind_socket(int fd, const char *path)
 		return ret;
 	if (!connect(fd, (struct sockaddr *)&address, size))
 		return -EADDRINUSE;
-	/* What nobody answers at was left by one that was killed. */
-	if (errno == ECONNREFUSED)
+	/* A socket that nobody answers at was left by one that was killed. */
+	if (errno == ECONNREFUSED && !lstat(path, &st)) {
+		if (!S_ISSOCK(st.st_mode))
+			return -ENOTSOCK;
 		unlink(path);
+	}
 	mask = umask(0177);
 	ret = bind(fd, (struct sockaddr *)&address, size);
 	ret = ret ? -errno : 0;

@@ -8,26 +8,33 @@
 #include "snapdrvd.h"
 
 #define FLUSH_PAUSE_MS 100 /* many removals come together */
+#define ROUNDS_MAX 64	   /* of waiting for others' flushes; several times the threads */
 
-/* The first one that is at least so dirty. */
-static struct handle *take_idle(struct stores *stores, enum dirt dirt)
+/* The first one whose dirt is within that. */
+static struct handle *take_idle(struct stores *stores, enum dirt least, enum dirt most)
 {
 	struct handle **at = &stores->idle, *handle;
 
-	while (*at && (*at)->dirt < dirt)
+	while (*at && ((*at)->dirt < least || (*at)->dirt > most))
 		at = &(*at)->next;
 	handle = *at;
-	if (handle)
-		*at = handle->next;
+	if (!handle)
+		return NULL;
+	*at = handle->next;
+	handle->is_owing = handle->dirt != CLEAN;
+	stores->n_owing += (size_t)handle->is_owing;
 	return handle;
 }
 
-struct handle *stores_take(struct stores *stores, struct snapdrv_error *err)
+struct handle *stores_take(struct stores *stores, enum dirt most, struct snapdrv_error *err)
 {
 	struct handle *handle;
 
 	pthread_mutex_lock(&stores->lock);
-	handle = take_idle(stores, CLEAN);
+	/* What is to be flushed waits until the call is over. */
+	handle = take_idle(stores, CLEAN, CLEAN);
+	if (!handle)
+		handle = take_idle(stores, CLEAN, most);
 	pthread_mutex_unlock(&stores->lock);
 	if (handle)
 		return handle;
@@ -43,6 +50,16 @@ struct handle *stores_take(struct stores *stores, struct snapdrv_error *err)
 	return handle;
 }
 
+/* With the lock held. */
+static void settle(struct stores *stores, struct handle *handle)
+{
+	if (!handle->is_owing)
+		return;
+	handle->is_owing = 0;
+	stores->n_owing--;
+	pthread_cond_broadcast(&stores->settled);
+}
+
 void stores_give(struct stores *stores, struct handle *handle)
 {
 	if (!handle)
@@ -50,6 +67,7 @@ void stores_give(struct stores *stores, struct handle *handle)
 	pthread_mutex_lock(&stores->lock);
 	handle->next = stores->idle;
 	stores->idle = handle;
+	settle(stores, handle);
 	if (handle->dirt)
 		pthread_cond_signal(&stores->changed);
 	pthread_mutex_unlock(&stores->lock);
@@ -69,7 +87,7 @@ static struct handle *take_dirty(struct stores *stores, enum dirt dirt)
 	struct handle *handle;
 
 	pthread_mutex_lock(&stores->lock);
-	handle = take_idle(stores, dirt);
+	handle = take_idle(stores, dirt, DIRTY_NOW);
 	pthread_mutex_unlock(&stores->lock);
 	return handle;
 }
@@ -136,15 +154,36 @@ static void *flush_stores(void *arg)
 	return NULL;
 }
 
-int stores_cleanup(struct stores *stores, struct snapdrv_error *err)
+/* Flush all that are dirty, wait for those that others have, and flush these. */
+static void flush_all(struct stores *stores)
 {
-	struct handle *handle;
+	int is_left = 1;
+
+	/* Others may go on removing: those that were dirty before are through by then. */
+	for (int rounds = 0; is_left && rounds < ROUNDS_MAX; rounds++) {
+		flush_dirty(stores, DIRTY_LATER);
+		pthread_mutex_lock(&stores->lock);
+		is_left = stores->n_owing != 0;
+		if (is_left)
+			pthread_cond_wait(&stores->settled, &stores->lock);
+		pthread_mutex_unlock(&stores->lock);
+	}
+}
+
+int stores_cleanup(struct stores *stores, struct handle *handle, struct snapdrv_error *err)
+{
 	int ret;
 
-	flush_dirty(stores, DIRTY_LATER);
-	handle = stores_take(stores, err);
-	ret = handle ? snapdrv_cleanup(handle->store, err) : -EIO;
-	stores_give(stores, handle);
+	/* Its own comes first: two of these would wait for each other's. */
+	if (handle->is_owing)
+		flush(handle);
+	pthread_mutex_lock(&stores->lock);
+	settle(stores, handle);
+	pthread_mutex_unlock(&stores->lock);
+	flush_all(stores);
+	ret = snapdrv_cleanup(handle->store, err);
+	if (!ret)
+		handle->dirt = CLEAN;
 	return ret;
 }
 
@@ -155,8 +194,9 @@ int stores_start(struct stores *stores, const struct settings *settings, struct 
 
 	*stores = (struct stores){.settings = settings,
 				  .lock = PTHREAD_MUTEX_INITIALIZER,
-				  .changed = PTHREAD_COND_INITIALIZER};
-	handle = stores_take(stores, err);
+				  .changed = PTHREAD_COND_INITIALIZER,
+				  .settled = PTHREAD_COND_INITIALIZER};
+	handle = stores_take(stores, CLEAN, err);
 	if (!handle)
 		return -EIO;
 	ret = pthread_create(&stores->flusher, NULL, flush_stores, stores);
@@ -177,7 +217,7 @@ void stores_stop(struct stores *stores)
 	pthread_cond_signal(&stores->changed);
 	pthread_mutex_unlock(&stores->lock);
 	pthread_join(stores->flusher, NULL);
-	while ((handle = take_idle(stores, CLEAN))) {
+	while ((handle = take_idle(stores, CLEAN, DIRTY_NOW))) {
 		snapdrv_close(handle->store);
 		free(handle);
 	}

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "snapshot/runtime.h"
 
@@ -51,14 +52,28 @@ int runtime_find(struct graph *graph, const char *name, struct runtime_row *ret_
 	return 0;
 }
 
+/* Runtimes send names by protobuf, whose strings are UTF-8: another one would make each list of them unreadable. */
+static int is_utf8(const char *text)
+{
+	cleanup_json json_t *json = json_string(text);
+
+	return json != NULL;
+}
+
 int runtime_check(const char *name, const struct labels *labels, struct snapdrv_error *err)
 {
 	if (!*name || strlen(name) > NAME_SIZE_MAX)
 		return fail(err, SNAPDRV_USAGE, EINVAL, "snapshot %s: a name has 1 to %d bytes",
 			    quote(name).text, NAME_SIZE_MAX);
+	if (!is_utf8(name))
+		return fail(err, SNAPDRV_USAGE, EINVAL, "snapshot %s: a name is UTF-8",
+			    quote(name).text);
 	for (size_t i = 0; labels && i < labels->count; i++) {
 		const struct snapdrv_label *label = &labels->items[i];
 
+		if (!is_utf8(label->key) || !is_utf8(label->value))
+			return fail(err, SNAPDRV_USAGE, EINVAL, "snapshot %s: label %s: not UTF-8",
+				    quote(name).text, quote(label->key).text);
 		if (strlen(label->key) + strlen(label->value) > LABEL_SIZE_MAX)
 			return fail(err, SNAPDRV_USAGE, EINVAL,
 				    "snapshot %s: label %s: more than %d bytes", quote(name).text,

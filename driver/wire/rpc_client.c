@@ -14,13 +14,17 @@
 
 #define MESSAGE_MAX (64 << 20)
 #define PAIRS_MAX 8
+#define LOOK_MS 200 /* whether the call is still wanted */
 
 struct rpc_client {
+	int (*is_unwanted)(const void *arg);
+	const void *arg;
 	char *target;
 	grpc_channel *channel;
 };
 
 struct rpc_stream {
+	const struct rpc_client *client;
 	grpc_call *call;
 	grpc_completion_queue *queue;
 	grpc_metadata_array initial, trailing;
@@ -30,7 +34,8 @@ struct rpc_stream {
 	int is_over;
 };
 
-struct rpc_client *rpc_client_new(const char *path, struct snapdrv_error *err)
+struct rpc_client *rpc_client_new(const char *path, int (*is_unwanted)(const void *arg),
+				  const void *arg, struct snapdrv_error *err)
 {
 	grpc_arg value = {.type = GRPC_ARG_INTEGER,
 			  .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
@@ -43,6 +48,8 @@ struct rpc_client *rpc_client_new(const char *path, struct snapdrv_error *err)
 		fail_memory(err);
 		return NULL;
 	}
+	client->is_unwanted = is_unwanted;
+	client->arg = arg;
 	client->target = text_format(err, "unix:%s", path);
 	if (!client->target) {
 		free(client);
@@ -68,12 +75,21 @@ void rpc_client_free(struct rpc_client *client)
 /* One step of the call: all of @ops, done. Return: whether they were. */
 static int step(struct rpc_stream *stream, const grpc_op *ops, size_t count)
 {
+	const struct rpc_client *client = stream->client;
 	grpc_event event;
 
 	if (grpc_call_start_batch(stream->call, ops, count, stream, NULL) != GRPC_CALL_OK)
 		return 0;
-	event = grpc_completion_queue_pluck(stream->queue, stream,
-					    gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+	/* A server that does not answer is no reason to wait longer than whoever wants it. */
+	while ((event = grpc_completion_queue_pluck(
+			stream->queue, stream,
+			gpr_time_add(gpr_now(GPR_CLOCK_REALTIME),
+				     gpr_time_from_millis(LOOK_MS, GPR_TIMESPAN)),
+			NULL))
+		       .type == GRPC_QUEUE_TIMEOUT) {
+		if (client->is_unwanted && client->is_unwanted(client->arg))
+			grpc_call_cancel(stream->call, NULL);
+	}
 	return event.type == GRPC_OP_COMPLETE && event.success;
 }
 
@@ -141,6 +157,7 @@ struct rpc_stream *rpc_stream_open(struct rpc_client *client, const char *method
 	grpc_metadata metadata[PAIRS_MAX] = {0};
 	grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
 	grpc_slice path;
+	int is_sound = 1;
 
 	if (!stream || n_pairs > PAIRS_MAX) {
 		free(stream);
@@ -149,6 +166,7 @@ struct rpc_stream *rpc_stream_open(struct rpc_client *client, const char *method
 	}
 	grpc_metadata_array_init(&stream->initial);
 	grpc_metadata_array_init(&stream->trailing);
+	stream->client = client;
 	stream->details = grpc_empty_slice();
 	stream->queue = grpc_completion_queue_create_for_pluck(NULL);
 	path = grpc_slice_from_copied_string(method);
@@ -159,16 +177,22 @@ struct rpc_stream *rpc_stream_open(struct rpc_client *client, const char *method
 	for (size_t i = 0; i < n_pairs; i++) {
 		metadata[i].key = grpc_slice_from_copied_string(pairs[i].name);
 		metadata[i].value = grpc_slice_from_copied_string(pairs[i].value);
+		is_sound &= grpc_header_nonbin_value_is_legal(metadata[i].value);
 	}
 	op.data.send_initial_metadata.metadata = metadata;
 	op.data.send_initial_metadata.count = n_pairs;
 	/* Where it fails, the status of the call says why, at the first wait for an answer. */
-	step(stream, &op, 1);
+	if (is_sound)
+		step(stream, &op, 1);
 	for (size_t i = 0; i < n_pairs; i++) {
 		grpc_slice_unref(metadata[i].key);
 		grpc_slice_unref(metadata[i].value);
 	}
-	return stream;
+	if (is_sound)
+		return stream;
+	rpc_stream_close(stream);
+	fail(err, SNAPDRV_USAGE, EINVAL, "a value that no header can have");
+	return NULL;
 }
 
 int rpc_stream_send(struct rpc_stream *stream, const void *data, size_t size,

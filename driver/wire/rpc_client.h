@@ -17,8 +17,14 @@ struct rpc_pair {
 	const char *value;
 };
 
-/** rpc_client_new() - for rpc_client_free(), or NULL with @err filled. Connects with the first call. */
-struct rpc_client *rpc_client_new(const char *path, struct snapdrv_error *err);
+/**
+ * rpc_client_new() - connects with the first call.
+ * @is_unwanted: asked with @arg while a call waits, a few times a second: 1 cancels it. Or NULL.
+ *
+ * Return: for rpc_client_free(), or NULL with @err filled.
+ */
+struct rpc_client *rpc_client_new(const char *path, int (*is_unwanted)(const void *arg),
+				  const void *arg, struct snapdrv_error *err);
 
 /** rpc_client_free() - takes NULL; its streams are closed. */
 void rpc_client_free(struct rpc_client *client);

@@ -6,6 +6,8 @@
  *   received   its message too   -> serve; the first reply goes out
  *   sent       a reply is gone   -> the next one, the status with the last
  *   closed     the client knows, or has gone
+ *
+ * One thread more than calls are served at once: it sees who has gone while all others serve, and lets calls wait.
  */
 #include "wire/rpc_server.h"
 
@@ -45,6 +47,7 @@ struct reply {
 };
 
 struct rpc_call {
+	struct rpc_call *next; /* of those that wait */
 	struct rpc_server *server;
 	const struct rpc_method *method;
 	grpc_call *call;
@@ -78,6 +81,9 @@ struct rpc_server {
 	pthread_mutex_t lock;
 	pthread_cond_t is_down_changed;
 	int is_down;
+	unsigned n_serving;
+	struct rpc_call *waiting; /* the longest first */
+	struct rpc_call **last_waiting;
 };
 
 /* ---- calls --------------------------------------------------------------------------------- */
@@ -225,11 +231,56 @@ static void answer(struct rpc_call *call)
 	send_next(call);
 }
 
+/* Return: whether this thread may serve it; otherwise it waits for one that does. */
+static int begin_serving(struct rpc_call *call)
+{
+	struct rpc_server *server = call->server;
+	int may;
+
+	pthread_mutex_lock(&server->lock);
+	may = server->n_serving < server->service->n_threads;
+	if (may) {
+		server->n_serving++;
+	} else {
+		*server->last_waiting = call;
+		server->last_waiting = &call->next;
+	}
+	pthread_mutex_unlock(&server->lock);
+	return may;
+}
+
+/* The next one to be served by this thread, or NULL. */
+static struct rpc_call *go_on_serving(struct rpc_server *server)
+{
+	struct rpc_call *call;
+
+	pthread_mutex_lock(&server->lock);
+	call = server->waiting;
+	if (call)
+		server->waiting = call->next;
+	else
+		server->n_serving--;
+	if (!server->waiting)
+		server->last_waiting = &server->waiting;
+	pthread_mutex_unlock(&server->lock);
+	return call;
+}
+
 static void call_received(struct event *event, int is_done)
 {
-	if (is_done)
-		answer(event->call);
-	call_leave(event->call);
+	struct rpc_call *call = event->call;
+	struct rpc_server *server = call->server;
+
+	if (!is_done) {
+		call_leave(call);
+		return;
+	}
+	if (!begin_serving(call))
+		return;
+	do {
+		answer(call);
+		call_leave(call);
+	} while ((call = go_on_serving(server)));
 }
 
 static const struct rpc_method *find_method(const struct rpc_call *call)
@@ -374,7 +425,7 @@ static int start_threads(struct rpc_server *server)
 {
 	int ret = 0;
 
-	while (server->n_threads < server->service->n_threads && !ret) {
+	while (server->n_threads < server->service->n_threads + 1 && !ret) {
 		ret = pthread_create(&server->threads[server->n_threads], NULL, take_events,
 				     server);
 		server->n_threads += !ret;
@@ -405,7 +456,7 @@ int rpc_server_start(const struct rpc_service *service, int listen_fd,
 	int ret;
 
 	if (server)
-		server->threads = calloc(service->n_threads, sizeof(*server->threads));
+		server->threads = calloc(service->n_threads + 1, sizeof(*server->threads));
 	if (!server || !server->threads) {
 		free(server);
 		return fail_memory(err);
@@ -419,6 +470,7 @@ int rpc_server_start(const struct rpc_service *service, int listen_fd,
 		free(server);
 		return ret;
 	}
+	server->last_waiting = &server->waiting;
 	server->down.happened = server_is_down;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->is_down_changed, NULL);

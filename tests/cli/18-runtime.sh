@@ -89,12 +89,13 @@ case_ "wrong kinds, names and labels, what others stand on: each with its error"
 
 names() {
 	local name told
-	for name in ../../x /etc a/../b "$(printf 'new\nline')" "$(printf '%4096s' | tr ' ' n)" $'\xff'; do
+	for name in ../../x /etc a/../b "$(printf 'new\nline')" "$(printf '%4096s' | tr ' ' n)" $'caf\xc3\xa9'; do
 		told=$(runtime prepare "$name" -)
 		[[ $told == "bind $ROOT/active/"[0-9]*"/fs rw,rbind" ]] || fail_ "$told"
 		runtime remove "$name"
 	done
 	fails 2 $EINVAL prepare "$(printf '%4097s' | tr ' ' n)" -
+	fails 2 $EINVAL prepare $'\xff' -
 	same "" "$(ls -A "$ROOT/active")"
 }
 case_ "no key becomes a path" names
