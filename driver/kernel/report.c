@@ -2,6 +2,7 @@
 /* Telling of changes that were noted down: in the order of the walk, the directories opened once more. */
 #include "kernel/report.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,9 @@ static int go_to(struct place *place, size_t dir, struct snapdrv_error *err)
 	}
 	if (dir == 0 || (place->count && place->dirs[place->count - 1] == dir))
 		return 0;
+	/* What is above it has vanished: another directory of its name may stand where we are. */
+	if ((place->count ? place->dirs[place->count - 1] : 0) != items[dir].parent)
+		return -ENOENT;
 	if (place->count == place->room) {
 		size_t room = place->room ? 2 * place->room : 16;
 		size_t *dirs = reallocarray(place->dirs, room, sizeof(*dirs));
@@ -131,7 +135,7 @@ int changes_report(const struct records *records, struct dir_chain *chain, chang
 			continue;
 		ret = go_to(&place, i ? record->parent : 0, err);
 		if (dirs_is_gone(ret)) {
-			gone = record->parent;
+			gone = record->is_dir ? i : record->parent;
 			continue;
 		}
 		if (!ret)

@@ -98,4 +98,25 @@ socket_out() {
 	grep -qx '\.wh\.file' <(tar tf out.tar) || fail_ "a file is missing"
 }
 case_ "sockets are left out, any other name is not" socket_out
+
+# The directories are looked through, then the tar is written: what was in one that is gone by then is in no other.
+vanished() {
+	container
+	OUT=$R
+	mkdir -p "$OUT/work/etc/deep" "$OUT/etc/deep"
+	head -c 10000000 /dev/urandom >"$OUT/aaa"
+	touch "$OUT/work/etc/only-there" "$OUT/etc/both" "$OUT/work/etc/both" "$OUT/work/etc/deep/there" "$OUT/etc/deep/here"
+	# The pipe is full before that.
+	snap export c | {
+		head -c 100000 >begun
+		mv "$OUT/work" "$OUT/elsewhere"
+		cat
+	} >rest
+	cat begun rest | tar -t >names
+	same "" "$(sort names | uniq -d)"
+	# What an overlay is read by has names of its own for a while.
+	[ "$BACKEND" = overlay ] || same "" "$(grep -E 'only-there|/there' names || :)"
+	grep -q 'etc/both$' names
+}
+case_ "a directory that goes while it is exported takes along what is in it, and nothing else" vanished
 exit $FILE_STATUS
