@@ -7,7 +7,7 @@
  *
  * A second thread takes from the stack too once a tree turns out to be big. A directory is open while
  * something is in it, so that no name is resolved twice; one that lies too deep is first moved up into the
- * tree's top: some dozens of descriptors do for any depth.
+ * tree's top, and taken when all that is open is done: some dozens of descriptors do for any depth.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +34,7 @@ struct dir {
 	unsigned pending;   /* directories in it, and 1 while it is read itself */
 	unsigned depth;
 	int is_read_again;
+	int has_failed; /* something in it could not be removed */
 	char name[];
 };
 
@@ -44,6 +45,7 @@ struct removal {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct dir *stack;
+	struct dir **bottom;
 	size_t n_dirs; /* not removed yet, on the stack or off it */
 	size_t n_removed;
 	unsigned long n_moved; /* names what is moved up */
@@ -51,12 +53,16 @@ struct removal {
 	struct snapdrv_error *err;
 };
 
-static void remember_failure(struct removal *removal, const char *what, const char *name)
+/* @dir: it is in that, or NULL. */
+static void remember_failure(struct removal *removal, struct dir *dir, const char *what,
+			     const char *name)
 {
 	int errnum = errno;
 
 	if (errnum == ENOENT)
 		return;
+	if (dir)
+		__atomic_store_n(&dir->has_failed, 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&removal->lock);
 	errno = errnum;
 	if (!removal->ret)
@@ -64,7 +70,8 @@ static void remember_failure(struct removal *removal, const char *what, const ch
 	pthread_mutex_unlock(&removal->lock);
 }
 
-static int push_dir(struct removal *removal, struct dir *parent, const char *name)
+/* @is_last: it is taken when all others have been. */
+static int push_dir(struct removal *removal, struct dir *parent, const char *name, int is_last)
 {
 	struct dir *dir = calloc(1, sizeof(*dir) + strlen(name) + 1);
 
@@ -80,8 +87,15 @@ static int push_dir(struct removal *removal, struct dir *parent, const char *nam
 				   __ATOMIC_RELAXED); /* let_go() has no lock */
 	else
 		removal->top = dir;
-	dir->next = removal->stack;
-	removal->stack = dir;
+	if (is_last) {
+		*removal->bottom = dir;
+		removal->bottom = &dir->next;
+	} else {
+		dir->next = removal->stack;
+		removal->stack = dir;
+		if (!dir->next)
+			removal->bottom = &dir->next;
+	}
 	removal->n_dirs++;
 	pthread_cond_signal(&removal->changed);
 	pthread_mutex_unlock(&removal->lock);
@@ -97,15 +111,30 @@ static int is_elsewhere(const struct removal *removal, int dir_fd, const char *n
 	       st.st_dev != removal->device;
 }
 
-static void remove_elsewhere(struct removal *removal, int dir_fd, const char *name)
+static void remove_elsewhere(struct removal *removal, struct dir *dir, const char *name)
 {
 	struct snapdrv_error err;
-	int ret = file_remove_tree(dir_fd, name, &err);
+	int ret = file_remove_tree(dirfd(dir->stream), name, &err);
 
+	if (ret)
+		__atomic_store_n(&dir->has_failed, 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&removal->lock);
 	if (ret && !removal->ret)
 		removal->ret = fail_as(removal->err, &err);
 	pthread_mutex_unlock(&removal->lock);
+}
+
+/* Another one of that name may be there. */
+static int move_up(struct removal *removal, int fd, const char *name, char moved[40])
+{
+	int top_fd = dirfd(removal->top->stream), ret;
+
+	do {
+		snprintf(moved, 40, ".deep.%lu",
+			 __atomic_fetch_add(&removal->n_moved, 1, __ATOMIC_RELAXED));
+		ret = renameat2(fd, name, top_fd, moved, RENAME_NOREPLACE);
+	} while (ret && errno == EEXIST);
+	return ret && errno == EINVAL ? renameat(fd, name, top_fd, moved) : ret;
 }
 
 static void take_subdir(struct removal *removal, struct dir *dir, const char *name)
@@ -114,19 +143,16 @@ static void take_subdir(struct removal *removal, struct dir *dir, const char *na
 	char moved[40];
 
 	if (is_elsewhere(removal, fd, name)) {
-		remove_elsewhere(removal, fd, name);
+		remove_elsewhere(removal, dir, name);
 		return;
 	}
 	if (dir->depth < DEPTH_MAX) {
-		if (push_dir(removal, dir, name))
-			remember_failure(removal, "remove", name);
+		if (push_dir(removal, dir, name, 0))
+			remember_failure(removal, dir, "remove", name);
 		return;
 	}
-	snprintf(moved, sizeof(moved), ".deep.%lu",
-		 __atomic_fetch_add(&removal->n_moved, 1, __ATOMIC_RELAXED));
-	if (renameat(fd, name, dirfd(removal->top->stream), moved) ||
-	    push_dir(removal, removal->top, moved))
-		remember_failure(removal, "move up", name);
+	if (move_up(removal, fd, name, moved) || push_dir(removal, removal->top, moved, 1))
+		remember_failure(removal, dir, "move up", name);
 }
 
 /* Return: how many entries there were. */
@@ -141,7 +167,7 @@ static size_t empty_dir(struct removal *removal, struct dir *dir)
 			if (!unlinkat(dirfd(dir->stream), entry->d_name, 0))
 				continue;
 			if (errno != EISDIR) {
-				remember_failure(removal, "remove", entry->d_name);
+				remember_failure(removal, dir, "remove", entry->d_name);
 				continue;
 			}
 		}
@@ -163,14 +189,15 @@ static void let_go(struct removal *removal, struct dir *dir)
 
 		if (unlinkat(fd_above(removal, dir), dir->name, AT_REMOVEDIR)) {
 			/* Some filesystems skip entries when a directory shrinks under readdir(3). */
-			if (errno == ENOTEMPTY && dir->stream && !dir->is_read_again) {
+			if (errno == ENOTEMPTY && dir->stream && !dir->is_read_again &&
+			    !__atomic_load_n(&dir->has_failed, __ATOMIC_RELAXED)) {
 				rewinddir(dir->stream);
 				dir->is_read_again = 1;
 				dir->pending = 1;
 				empty_dir(removal, dir);
 				continue;
 			}
-			remember_failure(removal, "remove", dir->name);
+			remember_failure(removal, parent, "remove", dir->name);
 		}
 		if (dir->stream)
 			closedir(dir->stream);
@@ -189,7 +216,7 @@ static void remove_dir(struct removal *removal, struct dir *dir)
 
 	dir->stream = file_list(fd_above(removal, dir), dir->name);
 	if (!dir->stream) {
-		remember_failure(removal, "open", dir->name);
+		remember_failure(removal, dir, "open", dir->name);
 	} else {
 		n = empty_dir(removal, dir);
 		__atomic_add_fetch(&removal->n_removed, n, __ATOMIC_RELAXED);
@@ -207,6 +234,8 @@ static struct dir *next_dir(struct removal *removal)
 	dir = removal->stack;
 	if (dir)
 		removal->stack = dir->next;
+	if (!removal->stack)
+		removal->bottom = &removal->stack;
 	pthread_mutex_unlock(&removal->lock);
 	return dir;
 }
@@ -255,7 +284,7 @@ static int prepare_subvolume(struct removal *removal, const char *name, const st
 
 int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err)
 {
-	struct removal removal = {.parent_fd = dir_fd, .err = err};
+	struct removal removal = {.parent_fd = dir_fd, .bottom = &removal.stack, .err = err};
 	struct stat st;
 	int ret;
 
@@ -270,7 +299,7 @@ int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err)
 		return ret;
 	pthread_mutex_init(&removal.lock, NULL);
 	pthread_cond_init(&removal.changed, NULL);
-	if (push_dir(&removal, NULL, name))
+	if (push_dir(&removal, NULL, name, 0))
 		removal.ret = fail_memory(err);
 	else
 		remove_all(&removal);

@@ -186,3 +186,25 @@ mount_of_removed() {
 	same "" "$(mounts_under "$ROOT/containers/c")"
 }
 case_ "a container that is removed while another command is about to mount it is not mounted, and leaves nothing" mount_of_removed
+
+# 3,000 directories in each other, each with others beside the next one, which all wait; and names that are taken.
+deep() {
+	two_containers
+	"$PYTHON" - "$(echo "$ROOT"/active/*/fs | sed 's/ .*//')" <<-'END'
+		import os, sys
+		os.chdir(sys.argv[1])
+		os.mkdir("work")
+		os.chdir("work")
+		os.makedirs(".deep.0/x/y")
+		os.makedirs(".deep.1/x/y")
+		for n in range(3000):
+		    for name in "abcdef":
+		        os.mkdir(name)
+		    os.mkdir(".deep.0" if n % 40 == 39 else "next")
+		    os.chdir(".deep.0" if n % 40 == 39 else "next")
+		open("bottom", "w").close()
+	END
+	expect_exit 0 prlimit --nofile=256:256 -- timeout 100 "$SNAPDRV" --root "$ROOT" rm c d
+	same "" "$(ls -A "$ROOT/active" "$ROOT/staging" | grep -v :)"
+}
+case_ "a container of 3,000 directories in each other is removed by a process that may open 256 files" deep
