@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "build_progress.h"
@@ -14,6 +13,7 @@
 #include "intake.h"
 #include "output.h"
 #include "progress.h"
+#include "stopping.h"
 
 struct build_values {
 	struct snapdrv_build_options options;
@@ -158,42 +158,6 @@ static void fill_options(struct build_values *values)
 
 /* ---- signals ------------------------------------------------------------------------------ */
 
-static sigset_t stopping_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	return set;
-}
-
-/* They only become readable, so that the build ends as one that fails: nothing is left behind. */
-static int hold_signals(void)
-{
-	sigset_t set = stopping_signals();
-
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-/* One that came meanwhile ends the program here, when all else is done. */
-static void release_signals(struct cli *cli, int fd)
-{
-	sigset_t set = stopping_signals(), pending;
-
-	close(fd);
-	sigpending(&pending);
-	if (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
-	    sigismember(&pending, SIGHUP)) {
-		snapdrv_close(cli->store);
-		cli->store = NULL;
-		fflush(stdout);
-	}
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
 /* ---- the result --------------------------------------------------------------------------- */
 
 #define STEP(member) offsetof(struct build_step, member)
@@ -283,7 +247,7 @@ void cmd_build(struct cli *cli)
 	}
 	if (cli_open(cli))
 		return;
-	values.options.cancel_fd = hold_signals();
+	values.options.cancel_fd = stopping_begin();
 	run_build(cli, &values, style);
-	release_signals(cli, values.options.cancel_fd);
+	stopping_end(cli);
 }

@@ -310,6 +310,40 @@ os.execv(sys.argv[1], sys.argv[1:])' "$SNAPDRV" --root "$ROOT" build context 2>e
 }
 case_ "^C ends a build at once, and leaves nothing" interrupted
 
+# A registry that takes the connection and says nothing is waited for, but not by who does not want it any more.
+silent_registry() {
+	local pid port status=0 tries
+	begin
+	"$PYTHON" -c 'import socket, time
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], file=open("port.new", "w"), flush=True)
+import os
+os.rename("port.new", "port")
+connections = []
+while True:
+    connections.append(server.accept())
+    open("asked", "w").close()' &
+	wait_for 10 [ -e port ]
+	port=$(<port)
+	dockerfile <<<"FROM localhost:$port/nothing:1"
+	for tries in 1 2; do
+		rm -f asked
+		"$SNAPDRV" --root "$ROOT" build --plain-http context >out 2>errors &
+		pid=$!
+		wait_for 20 [ -e asked ]
+		kill -TERM $pid
+		# The second one ends it at once, or the ten seconds do.
+		[ $tries = 1 ] || { sleep 1; kill -TERM $pid 2>/dev/null || :; }
+		wait_for "$((tries == 1 ? 15 : 4))" sh -c "! kill -0 $pid"
+		status=0
+		wait $pid || status=$?
+		same 143 "$status"
+	done
+	expect_exit 0 snap ls
+	clean
+}
+case_ "a build that waits for a registry ends ten seconds after SIGTERM, and at once with the second one" silent_registry
+
 refusals() {
 	begin
 	dockerfile <<<$'FROM localhost/base:1\nRUN touch /never\nCPOY a b\n'
