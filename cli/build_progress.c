@@ -32,8 +32,10 @@ static struct build_step *step_of(struct build_progress *progress, unsigned id)
 /* Control characters would move the cursor. */
 static void put_clean(const char *text, size_t size, size_t width)
 {
-	for (size_t i = 0; i < size && width; i++, width--)
-		fputc((unsigned char)text[i] >= 0x20 && text[i] != 0x7f ? text[i] : ' ', stderr);
+	for (size_t i = 0, control; i < size && width; i += control ? control : 1, width--) {
+		control = show_control(text + i, size - i);
+		fputc(control ? ' ' : text[i], stderr);
+	}
 }
 
 /* ---- on a terminal ------------------------------------------------------------------------ */
@@ -141,7 +143,10 @@ static void tell_tty(struct build_progress *progress, const struct build_step *s
 static void put_line(unsigned id, const char *text, size_t size)
 {
 	fprintf(stderr, "#%u ", id);
-	fwrite(text, 1, size, stderr);
+	if (isatty(STDERR_FILENO))
+		put_clean(text, size, size);
+	else
+		fwrite(text, 1, size, stderr);
 	fputc('\n', stderr);
 }
 

@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "output.h"
+#include "show.h"
 
 struct change_row {
 	char kind[2];
@@ -26,7 +27,7 @@ static const struct field change_fields[] = {
 static int has_control(const char *text)
 {
 	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+		if (show_control(text, 2))
 			return 1;
 	}
 	return 0;
@@ -42,15 +43,17 @@ static void print_path(const char *path)
 		return;
 	}
 	putchar('"');
-	for (; *path; path++) {
+	while (*path) {
+		size_t control = show_control(path, 2);
 		unsigned char byte = (unsigned char)*path;
 
 		if (byte >= 7 && byte <= 13)
 			printf("\\%c", names[byte - 7]);
-		else if (byte < 0x20 || byte == 0x7f)
-			printf("\\%03o", byte);
-		else
+		else if (!control)
 			printf(byte == '"' || byte == '\\' ? "\\%c" : "%c", byte);
+		for (size_t i = 0; i < control && (byte < 7 || byte > 13); i++)
+			printf("\\%03o", (unsigned char)path[i]);
+		path += control ? control : 1;
 	}
 	puts("\"");
 }

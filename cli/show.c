@@ -30,19 +30,20 @@ size_t show_character(const char *text)
 	return size;
 }
 
-/* U+0080 to U+009f are control characters too: some terminals obey them. */
-static int is_control(const char *text)
+size_t show_control(const char *text, size_t size)
 {
 	const unsigned char *at = (const unsigned char *)text;
 
-	return *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0);
+	if (*at < 0x20 || *at == 0x7f)
+		return 1;
+	return size > 1 && *at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0 ? 2 : 0;
 }
 
 void show_text(FILE *to, const char *text)
 {
 	while (*text) {
 		size_t size = show_character(text);
-		int plain = size && !is_control(text);
+		int plain = size && !show_control(text, size);
 
 		for (size_t left = size ? size : 1; left; left--, text++)
 			fprintf(to, plain ? "%c" : "\\x%02x", (unsigned char)*text);

@@ -15,6 +15,12 @@ struct shown {
 /** show_text() - print a string; control characters and what is not UTF-8 as \xHH, on one line. */
 void show_text(FILE *to, const char *text);
 
+/**
+ * show_control() - bytes of the control character at @text, of which there are @size bytes; or 0. U+0080 to U+009f are
+ * some too: there are terminals that obey them.
+ */
+size_t show_control(const char *text, size_t size);
+
 /** show_character() - bytes of the UTF-8 character at @text, or 0 when there is no valid one. */
 size_t show_character(const char *text);
 

@@ -184,6 +184,14 @@ D /old/1" "$OUT"
 }
 case_ "overlay: whiteouts as devices and as xattrs; one over nothing is no change" marks
 
+controls() {
+	container
+	touch "$R/"$'\xc2\x9b2J' "$R/caf"$'\xc3\xa9' "$R/a"$'\033c'
+	expect_exit 0 snap diff c
+	same $'A "/a\\033c"\nA /caf\xc3\xa9\nA "/\\302\\2332J"' "$OUT"
+}
+case_ "control characters in names, U+009B too, are shown as escapes" controls
+
 moves() {
 	container
 	mkdir "$R/busy"

@@ -421,6 +421,9 @@ on_terminal() {
 	# What runs shows its time and the last line of its output, which cannot reach the terminal.
 	sed '1,/^before:/d' seen | grep -E '^=> \[2/3\] RUN .* [0-9.]+s$'
 	sed '1,/^before:/d' seen | grep -E '^=> # odd .*colour'
+	script -qec "$SNAPDRV --root $ROOT build --no-cache --progress plain context" typed >/dev/null
+	grep -q 'odd .*colour' typed
+	if grep -q $'\033\[31m' typed; then fail_ "the output of a step reached the terminal"; fi
 	# auto is plain where there is no terminal, and --progress tty draws anyway.
 	expect_exit 0 snap build context
 	[[ $ERR == *"#1 [1/3] FROM"* && $ERR != *"=> ["* ]] || fail_ "$ERR"
