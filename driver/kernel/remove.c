@@ -8,6 +8,9 @@
  * A second thread takes from the stack too once a tree turns out to be big. A directory is open while
  * something is in it, so that no name is resolved twice; one that lies too deep is first moved up into the
  * tree's top, and taken when all that is open is done: some dozens of descriptors do for any depth.
+ *
+ * On btrfs subvolumes may be nested in each other, read-only ones too. Nothing can be moved out of one, but each can
+ * itself: a directory that lies too deep goes up to the top of its subvolume, and a subvolume to the top of all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,10 +32,12 @@
 
 struct dir {
 	struct dir *parent; /* NULL for the top */
+	struct dir *root;   /* the top of its subvolume, or of all */
 	struct dir *next;   /* on the stack */
 	DIR *stream;	    /* while it is open */
 	unsigned pending;   /* directories in it, and 1 while it is read itself */
 	unsigned depth;
+	dev_t device; /* on btrfs: the subvolume's */
 	int is_read_again;
 	int has_failed; /* something in it could not be removed */
 	char name[];
@@ -41,7 +46,7 @@ struct dir {
 struct removal {
 	int parent_fd; /* holds the top */
 	struct dir *top;
-	dev_t device; /* on btrfs: the subvolume's; each nested one is removed by itself */
+	int is_btrfs;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct dir *stack;
@@ -70,15 +75,25 @@ static void remember_failure(struct removal *removal, struct dir *dir, const cha
 	pthread_mutex_unlock(&removal->lock);
 }
 
-/* @is_last: it is taken when all others have been. */
-static int push_dir(struct removal *removal, struct dir *parent, const char *name, int is_last)
+/* What is to be pushed: a directory of @parent, or the top. */
+struct found {
+	struct dir *parent;
+	const char *name;
+	dev_t device;
+	int is_last; /* it is taken when all others have been */
+};
+
+static int push_dir(struct removal *removal, const struct found *found)
 {
-	struct dir *dir = calloc(1, sizeof(*dir) + strlen(name) + 1);
+	struct dir *dir = calloc(1, sizeof(*dir) + strlen(found->name) + 1),
+		   *parent = found->parent;
 
 	if (!dir)
 		return -1;
-	strcpy(dir->name, name);
+	strcpy(dir->name, found->name);
 	dir->parent = parent;
+	dir->device = found->device;
+	dir->root = parent && parent->device == dir->device ? parent->root : dir;
 	dir->depth = parent ? parent->depth + 1 : 0;
 	dir->pending = 1;
 	pthread_mutex_lock(&removal->lock);
@@ -87,7 +102,7 @@ static int push_dir(struct removal *removal, struct dir *parent, const char *nam
 				   __ATOMIC_RELAXED); /* let_go() has no lock */
 	else
 		removal->top = dir;
-	if (is_last) {
+	if (found->is_last) {
 		*removal->bottom = dir;
 		removal->bottom = &dir->next;
 	} else {
@@ -102,57 +117,41 @@ static int push_dir(struct removal *removal, struct dir *parent, const char *nam
 	return 0;
 }
 
-/* A nested subvolume: nothing can be moved out of it, and it may be read-only. */
-static int is_elsewhere(const struct removal *removal, int dir_fd, const char *name)
-{
-	struct stat st;
-
-	return removal->device && !fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
-	       st.st_dev != removal->device;
-}
-
-static void remove_elsewhere(struct removal *removal, struct dir *dir, const char *name)
-{
-	struct snapdrv_error err;
-	int ret = file_remove_tree(dirfd(dir->stream), name, &err);
-
-	if (ret)
-		__atomic_store_n(&dir->has_failed, 1, __ATOMIC_RELAXED);
-	pthread_mutex_lock(&removal->lock);
-	if (ret && !removal->ret)
-		removal->ret = fail_as(removal->err, &err);
-	pthread_mutex_unlock(&removal->lock);
-}
-
 /* Another one of that name may be there. */
-static int move_up(struct removal *removal, int fd, const char *name, char moved[40])
+static int move_up(struct removal *removal, int fd, const char *name, struct dir *to,
+		   char moved[40])
 {
-	int top_fd = dirfd(removal->top->stream), ret;
+	int to_fd = dirfd(to->stream), ret;
 
 	do {
 		snprintf(moved, 40, ".deep.%lu",
 			 __atomic_fetch_add(&removal->n_moved, 1, __ATOMIC_RELAXED));
-		ret = renameat2(fd, name, top_fd, moved, RENAME_NOREPLACE);
+		ret = renameat2(fd, name, to_fd, moved, RENAME_NOREPLACE);
 	} while (ret && errno == EEXIST);
-	return ret && errno == EINVAL ? renameat(fd, name, top_fd, moved) : ret;
+	return ret && errno == EINVAL ? renameat(fd, name, to_fd, moved) : ret;
 }
 
 static void take_subdir(struct removal *removal, struct dir *dir, const char *name)
 {
+	struct found found = {.parent = dir, .name = name, .device = dir->device};
 	int fd = dirfd(dir->stream);
+	struct stat st;
 	char moved[40];
 
-	if (is_elsewhere(removal, fd, name)) {
-		remove_elsewhere(removal, dir, name);
-		return;
+	if (removal->is_btrfs && !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		found.device = st.st_dev;
+	if (dir->depth >= DEPTH_MAX)
+		found.parent = found.device == dir->device ? dir->root : removal->top;
+	if (found.parent != dir) {
+		found.name = moved;
+		found.is_last = 1;
+		if (move_up(removal, fd, name, found.parent, moved)) {
+			remember_failure(removal, dir, "move up", name);
+			return;
+		}
 	}
-	if (dir->depth < DEPTH_MAX) {
-		if (push_dir(removal, dir, name, 0))
-			remember_failure(removal, dir, "remove", name);
-		return;
-	}
-	if (move_up(removal, fd, name, moved) || push_dir(removal, removal->top, moved, 1))
-		remember_failure(removal, dir, "move up", name);
+	if (push_dir(removal, &found))
+		remember_failure(removal, found.parent, "remove", name);
 }
 
 /* Return: how many entries there were. */
@@ -210,6 +209,15 @@ static void let_go(struct removal *removal, struct dir *dir)
 	}
 }
 
+/* A subvolume that is read-only. */
+static void thaw(int fd)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && st.st_ino == BTRFS_FIRST_FREE_OBJECTID)
+		subvolume_thaw(fd);
+}
+
 static void remove_dir(struct removal *removal, struct dir *dir)
 {
 	size_t n;
@@ -218,6 +226,8 @@ static void remove_dir(struct removal *removal, struct dir *dir)
 	if (!dir->stream) {
 		remember_failure(removal, dir, "open", dir->name);
 	} else {
+		if (removal->is_btrfs && dir->root == dir)
+			thaw(dirfd(dir->stream));
 		n = empty_dir(removal, dir);
 		__atomic_add_fetch(&removal->n_removed, n, __ATOMIC_RELAXED);
 	}
@@ -265,8 +275,7 @@ static void remove_all(struct removal *removal)
 		pthread_join(helper, NULL);
 }
 
-/* On btrfs a subvolume may be read-only, and others may be nested in it. */
-static int prepare_subvolume(struct removal *removal, const char *name, const struct stat *st)
+static int look_at_filesystem(struct removal *removal, const char *name)
 {
 	cleanup_fd int fd =
 		openat(removal->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -274,11 +283,7 @@ static int prepare_subvolume(struct removal *removal, const char *name, const st
 
 	if (fd < 0)
 		return fail_errno(removal->err, "open %s", quote(name).text);
-	if (!fstatfs(fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC) {
-		removal->device = st->st_dev;
-		if (st->st_ino == BTRFS_FIRST_FREE_OBJECTID)
-			subvolume_thaw(fd);
-	}
+	removal->is_btrfs = !fstatfs(fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC;
 	return 0;
 }
 
@@ -294,12 +299,12 @@ int file_remove_tree(int dir_fd, const char *name, struct snapdrv_error *err)
 		return fail_errno(err, "remove %s", quote(name).text);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : fail_errno(err, "stat %s", quote(name).text);
-	ret = prepare_subvolume(&removal, name, &st);
+	ret = look_at_filesystem(&removal, name);
 	if (ret)
 		return ret;
 	pthread_mutex_init(&removal.lock, NULL);
 	pthread_cond_init(&removal.changed, NULL);
-	if (push_dir(&removal, NULL, name, 0))
+	if (push_dir(&removal, &(struct found){.name = name, .device = st.st_dev}))
 		removal.ret = fail_memory(err);
 	else
 		remove_all(&removal);

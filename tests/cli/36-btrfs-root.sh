@@ -68,6 +68,38 @@ by_option() {
 }
 case_ "ROOT on a mount with subvol=" by_option
 
+# 400 subvolumes in each other, each with directories before and behind the next, some read-only: no descriptor is held
+# for each of them, whatever their paths are long.
+nested_deep() {
+	loop_fs "$CASE/disk" 800M mkfs.btrfs -q
+	ROOT=$CASE/disk/store
+	expect_exit 0 "$SNAPDRV" --root "$ROOT" load "$IMAGE"
+	expect_exit 0 "$SNAPDRV" --root "$ROOT" create --name c small:1
+	"$PYTHON" - "$OUT" <<-'END'
+		import fcntl, os, struct, sys
+		os.chdir(sys.argv[1])
+		# The kernel tells no names that long.
+		for _ in range(25):
+		    os.mkdir("x" * 200)
+		    os.chdir("x" * 200)
+		for n in range(400):
+		    name = f"n{n}" * 15
+		    here = os.open(".", os.O_RDONLY)
+		    fcntl.ioctl(here, 0x5000940e, bytearray(struct.pack("q4088s", 0, name.encode())))  # BTRFS_IOC_SUBVOL_CREATE
+		    os.close(here)
+		    os.chdir(name)
+		    os.makedirs("a/b")
+		    os.makedirs("z/" + "d/" * 40)
+		    if n == 200:
+		        os.mkdir(".deep.0")
+	END
+	expect_exit 0 prlimit --nofile=256:256 -- timeout 100 "$SNAPDRV" --root "$ROOT" rm c
+	expect_exit 0 "$SNAPDRV" --root "$ROOT" gc
+	same "" "$(ls -A "$ROOT/active" "$ROOT/staging" | grep -v : || :)"
+	same 2 "$(btrfs subvolume list "$CASE/disk" | wc -l)"
+}
+case_ "a container of 400 subvolumes in each other is removed by a process that may open 256 files" nested_deep
+
 elsewhere() {
 	loop_fs "$CASE/disk" 64M mkfs.ext4 -q
 	expect_exit 0 "$SNAPDRV" --root "$CASE/disk/store" info
