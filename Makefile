@@ -257,7 +257,7 @@ check-tsan: test-deps
 		btrfs:tests/cli/96-threads.sh vfs:tests/cli/96-threads.sh
 	@SNAPDRV=build/tsan/snapdrv TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tools/tsan-suppressions exitcode=66" \
 		setarch -R tests/run $(TSAN_TOPICS:%=tests/cli/%.sh) $(TSAN_TOPICS:%=btrfs:tests/cli/%.sh) \
-		tests/cli/19-snapdrvd.sh btrfs:tests/cli/19-snapdrvd.sh
+		tests/cli/19-snapdrvd.sh btrfs:tests/cli/19-snapdrvd.sh tests/cli/23-snapdrvd-abuse.sh
 
 # The program and the daemon under a filter that answers ENOSYS to what kernels, and runtimes' filters, once
 # lacked. NOSYS names it for tests that are about these calls. CI_PART=1 runs what continuous integration has time for.
