@@ -390,7 +390,7 @@ static int add_tmpfs(const struct run_mount *mount, struct work *work, json_t *a
 int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *array, json_t *env,
 		       struct stubs *stubs, struct snapdrv_error *err)
 {
-	int ret = 0;
+	int ret = run_caches_take(mounts, err);
 
 	for (size_t i = 0; i < mounts->count && !ret; i++) {
 		struct run_mount *mount = &mounts->items[i];
@@ -400,11 +400,8 @@ int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *arr
 			ret = bind_one(mounts, mount, work, array, stubs, err);
 			break;
 		case RECIPE_MOUNT_CACHE:
-			ret = run_cache_take(mounts->stage, mount, err);
-			if (!ret)
-				ret = run_mounts_add(work, array, stubs, mount->cache.path,
-						     mount->target, 0, mount->recipe->read_only,
-						     err);
+			ret = run_mounts_add(work, array, stubs, run_cache_path(mount),
+					     mount->target, 0, mount->recipe->read_only, err);
 			break;
 		case RECIPE_MOUNT_TMPFS:
 			ret = add_tmpfs(mount, work, array, stubs, err);

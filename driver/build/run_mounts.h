@@ -12,6 +12,7 @@
  * struct run_mount - one of them, with its variables expanded.
  * @target: absolute, or NULL for a secret that is a variable alone. @id: of a cache or secret.
  * @from: the snapshot of --from, where @has_from; @chain: its name.
+ * @cache: of a cache, unless an earlier mount, @lender, has taken it. @sharing: how it is taken.
  */
 struct run_mount {
 	const struct recipe_mount *recipe;
@@ -22,6 +23,8 @@ struct run_mount {
 	struct digest
 		digest; /* of what a bind takes from the context, as run_mounts_key() found it */
 	struct cache cache;
+	enum recipe_sharing sharing;
+	const struct run_mount *lender;
 };
 
 /** struct run_mounts - all of a RUN; for run_mounts_done(). */

@@ -163,6 +163,63 @@ dockerfile_killed() {
 }
 case_ "a cache that could not be filled, or whose maker was killed, is filled by the next build" unfilled_cache
 
+# one_cache SHARING SHARING: a RUN that mounts one cache twice.
+one_cache() {
+	dockerfile <<-END
+		FROM localhost/base:1
+		RUN --mount=type=cache,id=x,sharing=$1,target=/a --mount=type=cache,id=x,sharing=$2,target=/b echo $1 $2 >/a/file && cp /b/file /seen
+	END
+	expect_exit 0 timeout 60 "$SNAPDRV" --root "$ROOT" build -q -t one context
+	rootfs one
+	same "$1 $2" "$(<"$TREE/seen")"
+}
+lent_cache() {
+	begin
+	one_cache locked locked
+	one_cache locked shared
+	one_cache shared locked
+	one_cache private private
+	same 1 "$(ls "$ROOT/caches" | wc -l)"
+	clean
+}
+case_ "RUN --mount=type=cache: two mounts with one id have one cache, however it is shared" lent_cache
+
+# locked_run ID...: a RUN that wants these caches for itself.
+locked_run() {
+	echo "RUN$(printf ' --mount=type=cache,sharing=locked,target=/m/%s' "$@") touch /$1"
+}
+crossed_caches() {
+	local cache builder
+	begin
+	dockerfile <<-END
+		FROM localhost/base:1
+		$(locked_run m)
+	END
+	build
+	cache=$(echo "$ROOT"/caches/*)
+	dockerfile <<-END
+		FROM localhost/base:1 AS one
+		$(locked_run a m b)
+		FROM localhost/base:1 AS two
+		$(locked_run b m a)
+		FROM scratch
+		COPY --from=one /a /a
+		COPY --from=two /b /b
+	END
+	# Both are at the cache in the middle before it is free.
+	exec 9<"$cache"
+	flock 9
+	timeout 60 "$SNAPDRV" --root "$ROOT" build -q -t both context >out 2>err 9<&- &
+	builder=$!
+	sleep 2
+	exec 9<&-
+	wait "$builder" || fail_ "$(<err)"
+	rootfs both
+	[ -e "$TREE/a" ] && [ -e "$TREE/b" ] || fail_ "not both"
+	clean
+}
+case_ "RUN --mount=type=cache: stages that want the same caches in another order do not wait for each other" crossed_caches
+
 # What a RUN is found again by is what it saw: a context that was changed between the two is refused.
 changed_bind() {
 	local builder status=0
