@@ -125,17 +125,20 @@ static int find_image(struct stage *stage, const char *name, const char *platfor
 
 /* ---- FROM --------------------------------------------------------------------------------- */
 
+/* Its ARGs stay in scope, as docker has it. */
 static int take_stage(struct stage *stage, const struct stage *other, struct snapdrv_error *err)
 {
 	json_t *document = json_deep_copy(other->document);
 	json_t *descriptors = json_deep_copy(other->descriptors);
+	int ret;
 
 	if (!document || !descriptors) {
 		json_decref(document);
 		json_decref(descriptors);
 		return fail_memory(err);
 	}
-	return config_take(stage, document, descriptors, err);
+	ret = config_take(stage, document, descriptors, err);
+	return ret ? ret : variables_copy(&stage->args, &other->args, err);
 }
 
 static int take_image(struct stage *stage, const char *name, const char *platform,

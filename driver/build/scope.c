@@ -58,6 +58,16 @@ int variables_set(struct variables *variables, const char *name, const char *val
 	return 0;
 }
 
+int variables_copy(struct variables *variables, const struct variables *from,
+		   struct snapdrv_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < from->count && !ret; i++)
+		ret = variables_set(variables, from->items[i].name, from->items[i].value, err);
+	return ret;
+}
+
 /* ---- looking up --------------------------------------------------------------------------- */
 
 static const char *get_global(void *context, const char *name, size_t length)
@@ -213,6 +223,9 @@ static int add_local(struct stage *stage, const struct recipe_pair *pair, struct
 		value = text;
 	} else if (!value) {
 		value = get_global(build, pair->key, strlen(pair->key));
+		/* Asked for once more without a word of its value, it keeps that it has. */
+		if (!value && variables_find(&stage->args, pair->key, strlen(pair->key)))
+			return 0;
 	}
 	return ret ? ret : variables_set(&stage->args, pair->key, value, err);
 }

@@ -40,7 +40,7 @@ enum stage_state { STAGE_IDLE, STAGE_TAKEN, STAGE_DONE };
  * @document:  the image config so far. @descriptors: of its layers, as a manifest has them.
  * @chain:     ChainID of the layers so far, where it @has_layers.
  * @created_ns: of the last layer; 0 where nobody says.
- * @args:      the ARGs that are in scope.
+ * @args:      the ARGs that are in scope: its own, and those of a stage that it is based on.
  * @has_cmd:   a CMD was given in this stage: ENTRYPOINT leaves it.
  * @triggers:  of the base image; they come before the stage's own steps. @at: the next of both.
  * @step:      how many steps were told of, of @n_steps.
@@ -105,6 +105,10 @@ struct variable *variables_find(const struct variables *variables, const char *n
 /** variables_set() - add or change one. @value: may be NULL. */
 int variables_set(struct variables *variables, const char *name, const char *value,
 		  struct snapdrv_error *err);
+
+/** variables_copy() - add those of another list, or change them to what they are there. */
+int variables_copy(struct variables *variables, const struct variables *from,
+		   struct snapdrv_error *err);
 
 /** scope_init() - --build-arg, the ARGs in front of the first FROM, the platforms. */
 int scope_init(struct build *build, struct snapdrv_error *err);

@@ -247,6 +247,32 @@ arguments() {
 }
 case_ "ARGs are in the environment of RUN and in its key; proxies in the environment alone" arguments
 
+kept_arguments() {
+	begin
+	dockerfile <<-'END'
+		ARG OUTSIDE=out
+		FROM localhost/base:1 AS base
+		ARG NAME=joe OTHER=1 TWICE=1
+		ARG TWICE
+		RUN echo "$TWICE" >/twice
+		FROM base
+		ARG OTHER
+		ARG OUTSIDE=in
+		ARG OUTSIDE
+		RUN echo "$NAME $OTHER $OUTSIDE" >/seen
+		FROM localhost/base:1
+		RUN echo "$NAME" >/none
+		COPY --from=1 /twice /seen /
+	END
+	build -t one
+	rootfs one
+	same "1 joe 1 out" "$(echo $(cat "$TREE"/{none,twice,seen}))"
+	build -t two --build-arg TWICE=2 --build-arg NAME=ann --build-arg OTHER=3
+	rootfs two
+	same "2 ann 3 out" "$(echo $(cat "$TREE"/{none,twice,seen}))"
+}
+case_ "ARGs are those of the base stage too; one that is asked for once more keeps its value" kept_arguments
+
 target() {
 	begin
 	dockerfile <<-'END'
