@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "build/state.h"
 
-/* docker's for an image from scratch. */
+/* docker's where a base has none. */
 static const char default_path[] =
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -33,6 +33,21 @@ const char *config_text(const struct stage *stage, const char *key)
 	const char *text = json_string_value(json_object_get(config_of(stage), key));
 
 	return text ? text : "";
+}
+
+const char *config_env(const struct stage *stage, const char *name, size_t length)
+{
+	const json_t *env = json_object_get(config_of(stage), "Env");
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(env, i, entry) {
+		const char *text = json_string_value(entry);
+
+		if (text && !strncmp(text, name, length) && text[length] == '=')
+			return text + length + 1;
+	}
+	return NULL;
 }
 
 json_t *config_string(const char *text, struct snapdrv_error *err)
@@ -73,6 +88,16 @@ int config_begin(struct stage *stage, struct snapdrv_error *err)
 	return 0;
 }
 
+/* A runtime adds one that ENV PATH=$PATH:... would not see, and would then take away. */
+static int ensure_path(struct stage *stage, struct snapdrv_error *err)
+{
+	json_t *env = config_member(config_of(stage), "Env", json_array, JSON_ARRAY);
+
+	if (config_env(stage, "PATH", strlen("PATH")))
+		return 0;
+	return json_array_append_new(env, json_string(default_path)) ? fail_memory(err) : 0;
+}
+
 int config_take(struct stage *stage, json_t *document, json_t *descriptors,
 		struct snapdrv_error *err)
 {
@@ -106,7 +131,7 @@ int config_take(struct stage *stage, json_t *document, json_t *descriptors,
 		stage->chain = digest_chain(i ? &stage->chain : NULL, &diff);
 		stage->has_layers = 1;
 	}
-	return 0;
+	return ensure_path(stage, err);
 }
 
 static int add_history(struct stage *stage, const char *created_by, int is_empty,

@@ -78,25 +78,10 @@ static const char *get_global(void *context, const char *name, size_t length)
 	return found ? found->value : NULL;
 }
 
-static const char *find_env(const struct stage *stage, const char *name, size_t length)
-{
-	const json_t *env = json_object_get(config_of(stage), "Env");
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(env, i, entry) {
-		const char *text = json_string_value(entry);
-
-		if (text && !strncmp(text, name, length) && text[length] == '=')
-			return text + length + 1;
-	}
-	return NULL;
-}
-
 static const char *get_local(void *context, const char *name, size_t length)
 {
 	struct stage *stage = context;
-	const char *value = find_env(stage, name, length);
+	const char *value = config_env(stage, name, length);
 	const struct variable *found = variables_find(&stage->args, name, length);
 
 	return value ? value : found ? found->value : NULL;
@@ -254,7 +239,7 @@ int scope_run_args(const struct stage *stage, struct strings *list, struct snapd
 	for (size_t i = 0; i < stage->args.count && !ret; i++) {
 		const struct variable *arg = &stage->args.items[i];
 
-		if (arg->value && !find_env(stage, arg->name, strlen(arg->name)))
+		if (arg->value && !config_env(stage, arg->name, strlen(arg->name)))
 			ret = add_pair(list, arg->name, arg->value, err);
 	}
 	return ret;
@@ -267,7 +252,7 @@ int scope_proxies(const struct stage *stage, struct strings *list, struct snapdr
 	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]) && !ret; i++) {
 		const char *value = given(stage->build, proxies[i]);
 
-		if (value && !find_env(stage, proxies[i], strlen(proxies[i])) &&
+		if (value && !config_env(stage, proxies[i], strlen(proxies[i])) &&
 		    !variables_find(&stage->args, proxies[i], strlen(proxies[i])))
 			ret = add_pair(list, proxies[i], value, err);
 	}

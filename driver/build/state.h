@@ -146,6 +146,9 @@ json_t *config_of(const struct stage *stage);
 /** config_text() - a string of it, "" where it has none. Borrowed. */
 const char *config_text(const struct stage *stage, const char *key);
 
+/** config_env() - the value of a variable of its Env, or NULL. @name: @length bytes. Borrowed. */
+const char *config_env(const struct stage *stage, const char *name, size_t length);
+
 /** config_member() - a member that is of a type, made when there is none. Borrowed. */
 json_t *config_member(json_t *object, const char *key, json_t *(*make)(void), json_type type);
 
@@ -158,7 +161,10 @@ int config_put(json_t *object, const char *key, const char *text, struct snapdrv
 /** config_begin() - the document of an image without layers. */
 int config_begin(struct stage *stage, struct snapdrv_error *err);
 
-/** config_take() - the document of an image, as a base. @document: taken over. @descriptors: likewise. */
+/**
+ * config_take() - the document of an image, as a base; PATH is docker's where it says nothing of it.
+ * @document: taken over. @descriptors: likewise.
+ */
 int config_take(struct stage *stage, json_t *document, json_t *descriptors,
 		struct snapdrv_error *err);
 

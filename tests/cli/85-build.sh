@@ -273,6 +273,26 @@ kept_arguments() {
 }
 case_ "ARGs are those of the base stage too; one that is asked for once more keeps its value" kept_arguments
 
+pathless_base() {
+	begin
+	rootfs localhost/base:1
+	tar -C "$TREE" -c . >tree.tar
+	expect_exit 0 snap import tree.tar plain:1
+	dockerfile <<-'END'
+		FROM plain:1 AS first
+		ENV PATH=$PATH:/opt/bin
+		RUN ls / >/list
+		FROM first
+		RUN echo "$PATH" >/seen
+	END
+	build -t one
+	rootfs one
+	same /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin "$(<"$TREE/seen")"
+	config one
+	says '[e for e in d["config"]["Env"] if e.startswith("PATH=")] == ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin"]'
+}
+case_ "a base that says nothing of PATH has the usual one" pathless_base
+
 target() {
 	begin
 	dockerfile <<-'END'
