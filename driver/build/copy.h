@@ -15,7 +15,7 @@ struct copy_inline {
 
 /**
  * struct copy - one COPY or ADD, with all variables expanded. Everything is borrowed.
- * @sources: @n_sources names, patterns allowed; from the root of @from, `..` never leads out of it.
+ * @sources: @n_sources names, patterns unless @is_literal; from the root of @from, `..` never leads out of it.
  * @target:  the destination, absolute (WORKDIR applied by the caller, but `.`, `..` and a slash at the end kept:
  *           a directory).
  * @inlines: here-documents, put in after the sources.
@@ -31,6 +31,7 @@ struct copy {
 	const struct context *from;
 	const char *const *sources;
 	size_t n_sources;
+	int is_literal;
 	const struct copy_inline *inlines;
 	size_t n_inlines;
 	const char *target;

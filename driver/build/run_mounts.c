@@ -114,6 +114,7 @@ struct copy run_mount_copy(const struct context *from, const char *const *source
 	return (struct copy){.from = from,
 			     .sources = source,
 			     .n_sources = 1,
+			     .is_literal = 1,
 			     .target = "/",
 			     .uid = -1,
 			     .gid = -1,

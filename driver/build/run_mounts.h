@@ -55,7 +55,10 @@ int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *arr
 int run_mounts_add(struct work *work, json_t *array, struct stubs *stubs, const char *source,
 		   const char *target, int is_file, int is_read_only, struct snapdrv_error *err);
 
-/** run_mount_copy() - what a mount takes from a tree, as a COPY of it to "/". @from, @source: borrowed. */
+/**
+ * run_mount_copy() - what a mount takes from a tree, as a COPY of it to "/".
+ * @from: borrowed. @source: a name, and no pattern; borrowed.
+ */
 struct copy run_mount_copy(const struct context *from, const char *const *source);
 
 /** run_mounts_end() - the container is gone: unmount, note what caches hold. */

@@ -236,10 +236,11 @@ static int find_pattern(struct search *search, char *path, size_t plain, struct 
 static int find_one(struct search *search, struct snapdrv_error *err)
 {
 	cleanup_free char *path = clean(search->text, err);
-	ssize_t plain = path ? plain_length(path) : 0;
+	ssize_t plain;
 
 	if (!path)
 		return -ENOMEM;
+	plain = search->copy->is_literal ? -1 : plain_length(path);
 	return plain < 0 ? add_found(search, path, 0, err)
 			 : find_pattern(search, path, (size_t)plain, err);
 }

@@ -123,6 +123,29 @@ mounts() {
 }
 case_ "RUN --mount: binds of the context and of a stage, caches that are kept, tmpfs" mounts
 
+literal_sources() {
+	begin
+	mkdir -p 'context/d/[id]' context/d/i
+	echo right >'context/d/[id]/file'
+	echo wrong >context/d/i/file
+	echo star >'context/d/*'
+	dockerfile <<-'END'
+		FROM localhost/base:1 AS seed
+		COPY d /d
+		FROM localhost/base:1
+		RUN --mount=type=bind,source=d/[id],target=/p cp /p/file /1
+		RUN --mount=type=bind,source=d/*,target=/p cp /p /2
+		RUN --mount=type=cache,from=seed,source=/d/[id],target=/p cp /p/file /3
+	END
+	build -t one
+	rootfs one
+	same "right star right" "$(echo $(cat "$TREE"/[1-3]))"
+	rm -r 'context/d/[id]'
+	expect_exit 5 snap build -q context
+	one_line_error "Dockerfile:4" "d/[id]"
+}
+case_ "RUN --mount: a source is a path, and no pattern" literal_sources
+
 # A cache counts as made when it was filled, by whoever tries it next.
 unfilled_cache() {
 	local id dir source
