@@ -182,6 +182,14 @@ int recipe_parse_trigger(const char *text, struct recipe_step *ret_step, struct 
  */
 const char *recipe_remote(const char *source);
 
+/**
+ * recipe_heredoc_word() - whether a word, quotes kept, is a here-document's: `<<NAME`, digits in front of it or not.
+ * @ret_name: without quotes, for free(3). @ret_expands, @ret_strips: not quoted; `<<-`. May all be NULL.
+ * Return: 1, 0, or -ENOMEM.
+ */
+int recipe_heredoc_word(const char *word, char **ret_name, int *ret_expands, int *ret_strips,
+			struct snapdrv_error *err);
+
 /** recipe_op_name() - "RUN", for messages. */
 const char *recipe_op_name(enum recipe_op op);
 

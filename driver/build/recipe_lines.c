@@ -192,8 +192,8 @@ static char *unquote(const char *word, int *ret_is_quoted, struct snapdrv_error 
 	return name;
 }
 
-int heredoc_word(const char *word, char **ret_name, int *ret_expands, int *ret_strips,
-		 struct snapdrv_error *err)
+int recipe_heredoc_word(const char *word, char **ret_name, int *ret_expands, int *ret_strips,
+			struct snapdrv_error *err)
 {
 	const char *at = word + strspn(word, "0123456789");
 	cleanup_free char *name = NULL;
@@ -255,7 +255,8 @@ int recipe_read_heredocs(struct recipe_reader *reader, const char *text, struct 
 		struct recipe_heredoc heredoc = {0}, *grown;
 		int strips;
 
-		ret = heredoc_word(words.items[i], &heredoc.name, &heredoc.expands, &strips, err);
+		ret = recipe_heredoc_word(words.items[i], &heredoc.name, &heredoc.expands, &strips,
+					  err);
 		if (ret <= 0)
 			continue;
 		grown = reallocarray(step->heredocs, step->n_heredocs + 1, sizeof(*grown));

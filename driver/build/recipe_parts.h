@@ -33,14 +33,6 @@ int recipe_read(struct recipe_reader *reader, char **ret_text, unsigned *ret_lin
 int recipe_read_heredocs(struct recipe_reader *reader, const char *text, struct recipe_step *step,
 			 struct snapdrv_error *err);
 
-/**
- * heredoc_word() - whether a word, quotes kept, is `<<NAME`.
- * @ret_name: without quotes, for free(3). @ret_expands, @ret_strips: not quoted; `<<-`. May all be NULL.
- * Return: 1, 0, or -ENOMEM.
- */
-int heredoc_word(const char *word, char **ret_name, int *ret_expands, int *ret_strips,
-		 struct snapdrv_error *err);
-
 /** struct recipe_flag - a flag of an instruction; one of @text, @set, @list is where it goes. */
 struct recipe_flag {
 	const char *name;

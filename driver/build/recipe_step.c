@@ -142,8 +142,9 @@ static int check_copy(const struct parse *parse)
 	for (size_t i = 0; i < args->count; i++) {
 		const char *word = args->items[i], *why = recipe_remote(word);
 		int is_last = i == args->count - 1;
-		int is_heredoc =
-			parse->step->is_exec ? 0 : heredoc_word(word, NULL, NULL, NULL, parse->err);
+		int is_heredoc = parse->step->is_exec
+					 ? 0
+					 : recipe_heredoc_word(word, NULL, NULL, NULL, parse->err);
 
 		if (is_heredoc < 0)
 			return is_heredoc;

@@ -98,7 +98,9 @@ int scope_expand_global(struct build *build, const char *word, char **ret_text,
 int scope_expand(struct stage *stage, const char *word, unsigned flags, char **ret_text,
 		 struct snapdrv_error *err)
 {
-	const struct words_scope scope = {get_local, stage, stage->build->recipe.escape};
+	/* docker: `# escape=` is for instructions, not for here-documents. */
+	char escape = flags & WORDS_KEEP_QUOTES ? '\\' : stage->build->recipe.escape;
+	const struct words_scope scope = {get_local, stage, escape};
 
 	return words_expand(&scope, word, flags, ret_text, err);
 }

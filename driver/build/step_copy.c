@@ -63,6 +63,22 @@ static int add_inline(struct copying *copying, const struct recipe_heredoc *here
 	return 0;
 }
 
+static int add_source(struct copying *copying, const char *word, struct snapdrv_error *err)
+{
+	const struct recipe_step *step = copying->step;
+	cleanup_free char *source = NULL;
+	int ret = step->n_heredocs ? recipe_heredoc_word(word, NULL, NULL, NULL, err) : 0;
+
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = scope_expand(copying->stage, word, 0, &source, err);
+	if (!ret && step->op == RECIPE_ADD && recipe_remote(source))
+		ret = refuse(err, "%s is %s", quote(source).text, recipe_remote(source));
+	if (!ret && !*source)
+		ret = refuse(err, "a source is empty");
+	return ret ? ret : strings_add(&copying->sources, source, err);
+}
+
 static int add_sources(struct copying *copying, struct snapdrv_error *err)
 {
 	const struct recipe_step *step = copying->step;
@@ -73,19 +89,8 @@ static int add_sources(struct copying *copying, struct snapdrv_error *err)
 		return fail_memory(err);
 	for (size_t i = 0; i < step->n_heredocs && !ret; i++)
 		ret = add_inline(copying, &step->heredocs[i], i, err);
-	for (size_t i = 0; i + 1 < step->args.count && !ret; i++) {
-		cleanup_free char *source = NULL;
-
-		if (step->n_heredocs && text_starts(step->args.items[i], "<<"))
-			continue;
-		ret = scope_expand(copying->stage, step->args.items[i], 0, &source, err);
-		if (!ret && step->op == RECIPE_ADD && recipe_remote(source))
-			ret = refuse(err, "%s is %s", quote(source).text, recipe_remote(source));
-		if (!ret && !*source)
-			ret = refuse(err, "a source is empty");
-		if (!ret)
-			ret = strings_add(&copying->sources, source, err);
-	}
+	for (size_t i = 0; i + 1 < step->args.count && !ret; i++)
+		ret = add_source(copying, step->args.items[i], err);
 	return ret;
 }
 

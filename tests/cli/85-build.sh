@@ -293,6 +293,28 @@ pathless_base() {
 }
 case_ "a base that says nothing of PATH has the usual one" pathless_base
 
+copied_heredocs() {
+	begin
+	dockerfile <<-'END'
+		# escape=`
+		FROM localhost/base:1
+		ENV A=1
+		COPY <<EOF /text
+		\$A `$A $A
+		EOF
+		COPY 3<<EOF 4<<-LAST /numbered/
+		three
+		EOF
+		four
+		LAST
+	END
+	build -t one
+	rootfs one
+	same '$A `1 1' "$(<"$TREE/text")"
+	same "three four" "$(echo $(cat "$TREE"/numbered/{EOF,LAST}))"
+}
+case_ "COPY <<EOF: a backslash keeps a variable, whatever # escape= says; a number may be in front of <<" copied_heredocs
+
 target() {
 	begin
 	dockerfile <<-'END'
