@@ -8,6 +8,9 @@
 #include "base/error.h"
 #include "build/state.h"
 
+/* Of a line of history, what comes to its text. */
+#define HISTORY_LINE_SIZE 64
+
 /* docker's where a base has none. */
 static const char default_path[] =
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -138,9 +141,13 @@ static int add_history(struct stage *stage, const char *created_by, int is_empty
 		       struct snapdrv_error *err)
 {
 	json_t *history = config_member(stage->document, "history", json_array, JSON_ARRAY);
-	json_t *entry = json_object();
-	int ret = json_array_append_new(history, entry) ? fail_memory(err) : 0;
+	json_t *entry;
+	int ret = scope_hold(stage, HISTORY_LINE_SIZE + strlen(created_by), err);
 
+	if (ret)
+		return ret;
+	entry = json_object();
+	ret = json_array_append_new(history, entry) ? fail_memory(err) : 0;
 	if (!ret && stage->created_ns) {
 		cleanup_free char *created = text_time_format(stage->created_ns, err);
 

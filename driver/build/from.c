@@ -138,6 +138,8 @@ static int take_stage(struct stage *stage, const struct stage *other, struct sna
 		return fail_memory(err);
 	}
 	ret = config_take(stage, document, descriptors, err);
+	if (!ret)
+		ret = scope_hold(stage, other->held, err);
 	return ret ? ret : variables_copy(&stage->args, &other->args, err);
 }
 
@@ -154,7 +156,8 @@ static int take_image(struct stage *stage, const char *name, const char *platfor
 	layers = json_object_get(manifest, "layers");
 	if (!json_is_array(layers))
 		return refuse(err, "image %s: its manifest has no layers", quote(name).text);
-	return config_take(stage, steal_ptr(&config), json_incref(layers), err);
+	ret = scope_hold(stage, json_dumpb(config, NULL, 0, JSON_COMPACT), err);
+	return ret ? ret : config_take(stage, steal_ptr(&config), json_incref(layers), err);
 }
 
 /* What the base image wants done at the start. */

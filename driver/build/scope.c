@@ -8,6 +8,9 @@
 #include "base/error.h"
 #include "build/state.h"
 
+/* The texts of all stages come to no more than as many configs of the largest size. */
+#define CONFIGS_MAX 16
+
 /* ARGs that need no ARG, and are no part of what a step is known by. */
 static const char *const proxies[] = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy",
 				      "FTP_PROXY",  "ftp_proxy",  "NO_PROXY",	 "no_proxy",
@@ -68,6 +71,27 @@ int variables_copy(struct variables *variables, const struct variables *from,
 	return ret;
 }
 
+/* ---- what they come to -------------------------------------------------------------------- */
+
+/* Stages are worked on at once. */
+static int hold_in_all(struct build *build, size_t size, struct snapdrv_error *err)
+{
+	const size_t max = (size_t)CONFIGS_MAX * JSON_DOCUMENT_MAX;
+
+	return __atomic_add_fetch(&build->held, size, __ATOMIC_RELAXED) > max
+		       ? refuse(err, "the texts of all stages come to more than %zu bytes", max)
+		       : 0;
+}
+
+int scope_hold(struct stage *stage, size_t size, struct snapdrv_error *err)
+{
+	stage->held += size;
+	if (stage->held > JSON_DOCUMENT_MAX)
+		return refuse(err, "the texts of the stage come to more than %u bytes",
+			      JSON_DOCUMENT_MAX);
+	return hold_in_all(stage->build, size, err);
+}
+
 /* ---- looking up --------------------------------------------------------------------------- */
 
 static const char *get_global(void *context, const char *name, size_t length)
@@ -101,16 +125,26 @@ int scope_expand(struct stage *stage, const char *word, unsigned flags, char **r
 	/* docker: `# escape=` is for instructions, not for here-documents. */
 	char escape = flags & WORDS_KEEP_QUOTES ? '\\' : stage->build->recipe.escape;
 	const struct words_scope scope = {get_local, stage, escape};
+	cleanup_free char *text = NULL;
+	int ret = words_expand(&scope, word, flags, &text, err);
 
-	return words_expand(&scope, word, flags, ret_text, err);
+	if (!ret)
+		ret = scope_hold(stage, strlen(text), err);
+	if (!ret)
+		*ret_text = steal_ptr(&text);
+	return ret;
 }
 
 int scope_expand_list(struct stage *stage, const char *word, struct strings *list,
 		      struct snapdrv_error *err)
 {
 	const struct words_scope scope = {get_local, stage, stage->build->recipe.escape};
+	size_t i = list->count;
+	int ret = words_expand_list(&scope, word, list, err);
 
-	return words_expand_list(&scope, word, list, err);
+	for (; i < list->count && !ret; i++)
+		ret = scope_hold(stage, strlen(list->items[i]), err);
+	return ret;
 }
 
 /* ---- where they come from ----------------------------------------------------------------- */
@@ -172,6 +206,8 @@ static int add_global(struct build *build, const struct recipe_pair *pair,
 		return 0;
 	if (!value && pair->value)
 		ret = scope_expand_global(build, pair->value, &text, err);
+	if (!ret && text)
+		ret = hold_in_all(build, strlen(text), err);
 	return ret ? ret : variables_set(&build->globals, pair->key, value ? value : text, err);
 }
 
@@ -214,6 +250,8 @@ static int add_local(struct stage *stage, const struct recipe_pair *pair, struct
 		if (!value && variables_find(&stage->args, pair->key, strlen(pair->key)))
 			return 0;
 	}
+	if (!ret && value && value != text)
+		ret = scope_hold(stage, strlen(value), err);
 	return ret ? ret : variables_set(&stage->args, pair->key, value, err);
 }
 

@@ -41,6 +41,7 @@ enum stage_state { STAGE_IDLE, STAGE_TAKEN, STAGE_DONE };
  * @chain:     ChainID of the layers so far, where it @has_layers.
  * @created_ns: of the last layer; 0 where nobody says.
  * @args:      the ARGs that are in scope: its own, and those of a stage that it is based on.
+ * @held:      bytes that its texts come to, those of its base among them; see scope_hold().
  * @has_cmd:   a CMD was given in this stage: ENTRYPOINT leaves it.
  * @triggers:  of the base image; they come before the stage's own steps. @at: the next of both.
  * @step:      how many steps were told of, of @n_steps.
@@ -60,6 +61,7 @@ struct stage {
 	int has_layers;
 	int64_t created_ns;
 	struct variables args;
+	size_t held;
 	int has_cmd;
 	struct recipe_step *triggers;
 	size_t n_triggers;
@@ -78,6 +80,7 @@ struct build {
 	struct platform platform;
 	struct variables args;	  /* --build-arg */
 	struct variables globals; /* ARG in front of FROM, and what is always there */
+	size_t held;		  /* by all stages, and in front of them */
 	struct build_secret *secrets;
 	size_t n_secrets;
 	struct strings references;
@@ -117,11 +120,22 @@ int scope_init(struct build *build, struct snapdrv_error *err);
 int scope_expand_global(struct build *build, const char *word, char **ret_text,
 			struct snapdrv_error *err);
 
-/** scope_expand() - a word in a stage. @flags: enum words_flags. @ret_text: for free(3). */
+/**
+ * scope_hold() - count a text that a stage comes by, before it is kept: a variable in a variable doubles with each
+ * line, and a small Dockerfile could fill the memory.
+ * @size: bytes.
+ *
+ * What is thrown away again counts too.
+ *
+ * Return: 0, or a negative errno value: REFUSED when it is more than an image's config may have.
+ */
+int scope_hold(struct stage *stage, size_t size, struct snapdrv_error *err);
+
+/** scope_expand() - a word in a stage, which holds it. @flags: enum words_flags. @ret_text: for free(3). */
 int scope_expand(struct stage *stage, const char *word, unsigned flags, char **ret_text,
 		 struct snapdrv_error *err);
 
-/** scope_expand_list() - as words_expand_list() in a stage. */
+/** scope_expand_list() - as words_expand_list() in a stage, which holds them. */
 int scope_expand_list(struct stage *stage, const char *word, struct strings *list,
 		      struct snapdrv_error *err);
 

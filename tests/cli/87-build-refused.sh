@@ -35,3 +35,37 @@ is_refused() {
 for name in $(collection bad); do
 	case_ "$name: is refused, with the line, and leaves nothing; buildah refuses it too" is_refused "$name"
 done
+
+# doubled KEYWORD COUNT: a variable A of 8 << COUNT bytes.
+doubled() {
+	echo "$1 A=12345678"
+	printf "$1 A=\$A\$A%.0s\n" $(seq "$2")
+}
+# enormous TEXT: the Dockerfile on stdin is refused.
+enormous() {
+	cat >context/Dockerfile
+	WORDS=("$1")
+	refused 5 snap build -q context
+}
+small_but_enormous() {
+	expect_exit 0 snap load "$WORK/base.tar"
+	mkdir context
+	enormous "Dockerfile:19: LABEL" <<<"FROM localhost/base:1
+		$(doubled ENV 16)
+		LABEL$(printf ' %s=$A' $(seq 3000))"
+	enormous "the texts of the stage come to more than" <<<"FROM localhost/base:1
+		$(doubled ARG 16)
+		$(printf 'ARG X%s=$A\n' $(seq 3000))"
+	enormous "the texts of all stages come to more than" <<<"$(doubled ARG 17)
+		$(printf 'ARG X%s=$A\n' $(seq 3000))
+		FROM localhost/base:1"
+	enormous "the texts of all stages come to more than" <<<"FROM localhost/base:1 AS s0
+		$(doubled ENV 16)
+		$(for i in $(seq 1500); do echo "FROM s$((i - 1)) AS s$i"; done)"
+	enormous "the texts of the stage come to more than" <<<"FROM localhost/base:1
+		SHELL [\"$(printf %0500000d 1)\"]
+		$(printf 'CMD %s\n' $(seq 3000))"
+}
+case_ "a small Dockerfile whose variables come to gigabytes is refused before they do" small_but_enormous
+
+exit $FILE_STATUS
