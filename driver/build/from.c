@@ -125,7 +125,7 @@ static int find_image(struct stage *stage, const char *name, const char *platfor
 
 /* ---- FROM --------------------------------------------------------------------------------- */
 
-/* Its ARGs stay in scope, as docker has it. */
+/* As docker has it, its ARGs stay in scope, and its triggers are for those that use the image of it. */
 static int take_stage(struct stage *stage, const struct stage *other, struct snapdrv_error *err)
 {
 	json_t *document = json_deep_copy(other->document);
@@ -137,6 +137,7 @@ static int take_stage(struct stage *stage, const struct stage *other, struct sna
 		json_decref(descriptors);
 		return fail_memory(err);
 	}
+	json_object_del(json_object_get(document, "config"), "OnBuild");
 	ret = config_take(stage, document, descriptors, err);
 	if (!ret)
 		ret = scope_hold(stage, other->held, err);
