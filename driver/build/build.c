@@ -24,6 +24,7 @@ static void build_done(struct build *build)
 		free(build->secrets[i].id);
 		free(build->secrets[i].file);
 		free(build->secrets[i].env);
+		free(build->secrets[i].data);
 	}
 	free(build->secrets);
 	strings_done(&build->references);
@@ -36,6 +37,7 @@ static void build_done(struct build *build)
 		close(build->stop_fd);
 	pthread_mutex_destroy(&build->lock);
 	pthread_mutex_destroy(&build->event_lock);
+	pthread_mutex_destroy(&build->secret_lock);
 	pthread_cond_destroy(&build->changed);
 }
 
@@ -155,8 +157,9 @@ static int read_recipe(struct build *build, const char *source, struct snapdrv_e
 	const struct snapdrv_build_options *options = build->options;
 	cleanup_free char *text = NULL;
 	size_t size;
-	int ret = context_open(&build->graph->store, source, options->input_fd, options->dockerfile,
-			       &build->context, &text, &size, &build->file, err);
+	int ret =
+		context_open(&build->graph->store, source, options->input_fd, options->cancel_fd,
+			     options->dockerfile, &build->context, &text, &size, &build->file, err);
 
 	return ret ? ret : recipe_parse(build->file, text, size, &build->recipe, err);
 }
@@ -209,6 +212,7 @@ int image_build(struct graph *graph, const char *context,
 
 	pthread_mutex_init(&build.lock, NULL);
 	pthread_mutex_init(&build.event_lock, NULL);
+	pthread_mutex_init(&build.secret_lock, NULL);
 	pthread_cond_init(&build.changed, NULL);
 	read_epoch(&build);
 	if (!ret)

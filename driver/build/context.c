@@ -22,7 +22,7 @@ static const char *const ignore_names[] = {".dockerignore", ".containerignore"};
 /* What is being found out. */
 struct opening {
 	struct store *store;
-	int input_fd;
+	int input_fd, cancel_fd;
 	const char *dockerfile; /* -f, or NULL */
 	struct context context;
 	int is_tar;
@@ -93,21 +93,29 @@ static int read_dockerfile(struct opening *opening, const struct layer_input *in
 
 static int slurp(struct opening *opening, int fd, const char *name, struct snapdrv_error *err)
 {
-	int ret = file_slurp(fd, RECIPE_SIZE_MAX, &opening->text, &opening->size, err);
+	const int cancel_fds[] = {opening->cancel_fd, -1};
+	int ret = file_slurp_named(fd, RECIPE_SIZE_MAX, cancel_fds, &opening->text, &opening->size,
+				   err);
 
 	return ret ? fail_within(err, ret, "%s", quote(name).text) : name_file(opening, name, err);
 }
 
 /*
- * In the context, from where no symlink leads out. A device, which a tar may bring, is not opened: its descriptor has
- * O_PATH, and file_slurp() refuses it. Return: a descriptor, or a negative errno value.
+ * A device, which a tar may bring, is not opened, nor is a FIFO: the descriptor of what is no regular file has O_PATH,
+ * and file_slurp() refuses it. @opened: with O_PATH; closed, unless it is what is returned.
  */
-static int open_inside(const struct opening *opening, const char *name)
+static int open_regular(int opened)
 {
-	cleanup_fd int path_fd = resolve_open(opening->context.fd, name, O_PATH);
+	cleanup_fd int path_fd = opened;
 	int fd = path_fd < 0 ? path_fd : file_open_regular(path_fd);
 
 	return path_fd >= 0 && fd == -EINVAL ? steal_fd(&path_fd) : fd;
+}
+
+/* In the context, from where no symlink leads out. Return: a descriptor, or a negative errno value. */
+static int open_inside(const struct opening *opening, const char *name)
+{
+	return open_regular(resolve_open(opening->context.fd, name, O_PATH));
 }
 
 /* Return: 1 the ignore file is there and was read, 0 there is none, or a negative errno value. */
@@ -132,9 +140,9 @@ static int read_ignore(struct opening *opening, int opened, const char *name,
 
 static int open_outside(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = open(path, O_PATH | O_CLOEXEC);
 
-	return fd < 0 ? -errno : fd;
+	return open_regular(fd < 0 ? -errno : fd);
 }
 
 /* That of the Dockerfile comes first. @is_outside: the Dockerfile is a path of the host. */
@@ -192,7 +200,7 @@ static int find_recipe(struct opening *opening, struct snapdrv_error *err)
 		ret = read_dockerfile(opening, &input, err);
 		return ret ? ret : find_ignore(opening, 0, err);
 	}
-	fd = open_outside(opening->dockerfile);
+	fd = file_open_named(opening->dockerfile);
 	/* podman looks there, too. */
 	if (fd == -ENOENT && opening->dockerfile[0] != '/')
 		return find_inside(opening, err);
@@ -259,13 +267,14 @@ static int begin_input(struct opening *opening, struct snapdrv_error *err)
 	return read_dockerfile(opening, &input, err);
 }
 
-int context_open(struct store *store, const char *source, int input_fd, const char *dockerfile,
-		 struct context *ret_context, char **ret_text, size_t *ret_size, char **ret_file,
-		 struct snapdrv_error *err)
+int context_open(struct store *store, const char *source, int input_fd, int cancel_fd,
+		 const char *dockerfile, struct context *ret_context, char **ret_text,
+		 size_t *ret_size, char **ret_file, struct snapdrv_error *err)
 {
 	__attribute__((cleanup(opening_done))) struct opening opening = {
 		.store = store,
 		.input_fd = input_fd,
+		.cancel_fd = cancel_fd,
 		.dockerfile = dockerfile,
 		.context = {.fd = -1},
 	};

@@ -35,8 +35,9 @@ struct context {
  * context_open() - open a context and read its Dockerfile.
  * @source:     a directory; "-": a tar (gzip, bzip2, xz, zstd or plain), or a Dockerfile alone, on @input_fd, told
  *              apart by content.
- * @dockerfile: -f: with a directory, a path of the host, as the user's directory has it, else (podman) one in
- *              the context, or "-" for @input_fd; with a tar, a path in it. NULL: Dockerfile, Containerfile or
+ * @cancel_fd:  readable when a FIFO is not to be waited for any more; -1 for none.
+ * @dockerfile: -f: with a directory, a path of the host, as the user's directory has it, which may be a FIFO; else
+ *              (podman) one in the context, or "-" for @input_fd; with a tar, a path in it. NULL: Dockerfile, Containerfile or
  *              dockerfile in the context; a symlink there does not lead out of it.
  * @ret_context: for context_done(). @ret_text: the Dockerfile, for free(3); at most RECIPE_SIZE_MAX bytes,
  *              more is REFUSED.
@@ -51,9 +52,9 @@ struct context {
  * Return: 0, or a negative errno value: MISSING (no Dockerfile, no such directory), REFUSED, USAGE (both from
  * the input), FAILED.
  */
-int context_open(struct store *store, const char *source, int input_fd, const char *dockerfile,
-		 struct context *ret_context, char **ret_text, size_t *ret_size, char **ret_file,
-		 struct snapdrv_error *err);
+int context_open(struct store *store, const char *source, int input_fd, int cancel_fd,
+		 const char *dockerfile, struct context *ret_context, char **ret_text,
+		 size_t *ret_size, char **ret_file, struct snapdrv_error *err);
 
 /** context_done() - close it, and remove what was unpacked; before the store is closed. */
 void context_done(struct context *context);

@@ -12,12 +12,10 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "build/run_cache.h"
-#include "kernel/file.h"
+#include "build/run_secret.h"
 #include "kernel/resolve.h"
 #include "kernel/sandbox.h"
 #include "snapshot/rootfs.h"
-
-#define SECRET_MAX (1u << 20)
 
 /* A tree that is mounted for a bind. */
 struct run_view {
@@ -303,74 +301,6 @@ static int bind_one(struct run_mounts *mounts, struct run_mount *mount, struct w
 				    !mount->recipe->writable, err);
 }
 
-static const struct build_secret *find_secret(const struct build *build, const char *id)
-{
-	for (size_t i = 0; i < build->n_secrets; i++) {
-		if (!strcmp(build->secrets[i].id, id))
-			return &build->secrets[i];
-	}
-	return NULL;
-}
-
-static int read_secret(const struct build_secret *secret, char **ret_data, size_t *ret_size,
-		       struct snapdrv_error *err)
-{
-	cleanup_fd int fd = -1;
-	int ret;
-
-	if (secret->env) {
-		const char *value = getenv(secret->env);
-
-		if (!value)
-			return fail(err, SNAPDRV_MISSING, ENOENT,
-				    "secret %s: there is no variable %s", quote(secret->id).text,
-				    quote(secret->env).text);
-		*ret_size = strlen(value);
-		*ret_data = text_dup(value, err);
-		return *ret_data ? 0 : -ENOMEM;
-	}
-	fd = open(secret->file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return fail(err, SNAPDRV_MISSING, errno, "secret %s: %s cannot be opened",
-			    quote(secret->id).text, quote(secret->file).text);
-	ret = file_slurp(fd, SECRET_MAX, ret_data, ret_size, err);
-	return ret ? fail_within(err, ret, "secret %s", quote(secret->id).text) : 0;
-}
-
-static int add_secret(struct run_mounts *mounts, struct run_mount *mount, struct work *work,
-		      json_t *array, json_t *env, struct stubs *stubs, struct snapdrv_error *err)
-{
-	const struct build_secret *secret = find_secret(mounts->stage->build, mount->id);
-	const struct recipe_mount *recipe = mount->recipe;
-	cleanup_free char *data = NULL, *path = NULL, *pair = NULL;
-	char name[24];
-	size_t size = 0;
-	int ret;
-
-	if (!secret)
-		return recipe->required ? fail(err, SNAPDRV_MISSING, ENOENT,
-					       "secret %s: nobody gave it", quote(mount->id).text)
-					: 0;
-	ret = read_secret(secret, &data, &size, err);
-	if (!ret && mount->env) {
-		pair = text_format(err, "%s=%s", mount->env, data);
-		ret = !pair ? -ENOMEM
-		      : json_array_append_new(env, json_string(pair))
-			      ? refuse(err, "secret %s: no text for a variable",
-				       quote(mount->id).text)
-			      : 0;
-	}
-	if (ret || !mount->target)
-		return ret;
-	snprintf(name, sizeof(name), "secret-%zu", (size_t)(mount - mounts->items));
-	ret = work_write(work, name, data, size, recipe->mode < 0 ? 0400 : (mode_t)recipe->mode,
-			 &path, err);
-	if (!ret && chown(path, recipe->uid < 0 ? 0 : (uid_t)recipe->uid,
-			  recipe->gid < 0 ? 0 : (gid_t)recipe->gid))
-		ret = fail_errno(err, "secret %s: give it its owner", quote(mount->id).text);
-	return ret ? ret : run_mounts_add(work, array, stubs, path, mount->target, 1, 1, err);
-}
-
 static int add_tmpfs(const struct run_mount *mount, struct work *work, json_t *array,
 		     struct stubs *stubs, struct snapdrv_error *err)
 {
@@ -408,7 +338,7 @@ int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *arr
 			ret = add_tmpfs(mount, work, array, stubs, err);
 			break;
 		case RECIPE_MOUNT_SECRET:
-			ret = add_secret(mounts, mount, work, array, env, stubs, err);
+			ret = run_secret_add(mounts, mount, work, array, env, stubs, err);
 			break;
 		}
 	}

@@ -26,10 +26,15 @@ struct variables {
 	size_t count;
 };
 
-/** struct build_secret - --secret id=ID,src=FILE|env=NAME. */
+/**
+ * struct build_secret - --secret id=ID,src=FILE|env=NAME.
+ * @data: @size bytes, once it was asked for: a FIFO gives it once. NULL before; under the build's @secret_lock.
+ */
 struct build_secret {
 	char *id;
 	char *file, *env; /* one of them */
+	char *data;
+	size_t size;
 };
 
 enum stage_state { STAGE_IDLE, STAGE_TAKEN, STAGE_DONE };
@@ -92,6 +97,7 @@ struct build {
 	pthread_mutex_t lock; /* of the states and the failure */
 	pthread_cond_t changed;
 	pthread_mutex_t event_lock;
+	pthread_mutex_t secret_lock;
 	unsigned n_events;
 	int stop_fd; /* readable when somebody failed */
 	int ret;     /* the first failure */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/text.h"
 
 int file_write(int fd, const void *data, size_t size, const char *what, struct snapdrv_error *err)
 {
@@ -83,19 +85,89 @@ int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct sna
 	return 0;
 }
 
-int file_open_regular(int path_fd)
+static int reopen(int path_fd, int flags)
 {
 	char link[64];
-	struct stat st;
 	int fd;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int file_open_regular(int path_fd)
+{
+	struct stat st;
 
 	if (fstat(path_fd, &st))
 		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
-	fd = open(link, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return S_ISREG(st.st_mode) ? reopen(path_fd, O_RDONLY) : -EINVAL;
+}
+
+int file_open_named(const char *path)
+{
+	cleanup_fd int path_fd = open(path, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (path_fd < 0 || fstat(path_fd, &st))
+		return -errno;
+	if (S_ISREG(st.st_mode))
+		return reopen(path_fd, O_RDONLY);
+	/* Without O_NONBLOCK it would wait here for a writer, and nothing could end that. */
+	return S_ISFIFO(st.st_mode) ? reopen(path_fd, O_RDONLY | O_NONBLOCK) : steal_fd(&path_fd);
+}
+
+static int wait_for_input(int fd, const int *cancel_fds, struct snapdrv_error *err)
+{
+	struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
+				  {.fd = cancel_fds[0], .events = POLLIN},
+				  {.fd = cancel_fds[1], .events = POLLIN}};
+
+	while (poll(polled, 3, -1) < 0) {
+		if (errno != EINTR)
+			return fail_errno(err, "wait for input");
+	}
+	return polled[1].revents || polled[2].revents
+		       ? fail(err, SNAPDRV_FAILED, ECANCELED, "cancelled")
+		       : 0;
+}
+
+/* A part of it. Return: 1, 0 at the end, or a negative errno value. */
+static int slurp_part(int fd, size_t max, const int *cancel_fds, struct bytes *data,
+		      struct snapdrv_error *err)
+{
+	char part[4096];
+	int ret = wait_for_input(fd, cancel_fds, err);
+	ssize_t got = ret ? 0 : read(fd, part, sizeof(part));
+
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR ? 1 : fail_errno(err, "read");
+	if (ret || !got)
+		return ret;
+	if (data->size + (size_t)got > max)
+		return refuse(err, "longer than %zu bytes", max);
+	ret = bytes_add(data, part, (size_t)got, err);
+	return ret ? ret : 1;
+}
+
+int file_slurp_named(int fd, size_t max, const int *cancel_fds, char **ret_data, size_t *ret_size,
+		     struct snapdrv_error *err)
+{
+	cleanup_bytes struct bytes data = {0};
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
+		return file_slurp(fd, max, ret_data, ret_size, err);
+	while ((ret = slurp_part(fd, max, cancel_fds, &data, err)) == 1)
+		;
+	if (!ret)
+		ret = bytes_add(&data, "", 1, err);
+	if (ret)
+		return ret;
+	*ret_size = data.size - 1;
+	*ret_data = steal_ptr(&data.data);
+	return 0;
 }
 
 int file_make_dirs(const char *path, struct snapdrv_error *err)

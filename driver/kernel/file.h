@@ -48,6 +48,22 @@ int file_slurp(int fd, size_t max, char **ret_data, size_t *ret_size, struct sna
 int file_open_regular(int path_fd);
 
 /**
+ * file_open_named() - open a file that the user has named himself, for file_slurp_named(). Devices are not opened, as
+ * by file_open_regular().
+ * @path: symlinks are followed.
+ *
+ * Return: a descriptor, which has O_PATH where it is neither a regular file nor a FIFO; or a negative errno value.
+ */
+int file_open_named(const char *path);
+
+/**
+ * file_slurp_named() - as file_slurp(), and a FIFO (a shell's <(...)) is read until its writers are gone.
+ * @fd: of file_open_named(). @cancel_fds: two; one that becomes readable ends the waiting (ECANCELED); -1 for none.
+ */
+int file_slurp_named(int fd, size_t max, const int *cancel_fds, char **ret_data, size_t *ret_size,
+		     struct snapdrv_error *err);
+
+/**
  * file_make_dirs() - mkdir(2) of an absolute path and all that is missing above it, mode 0755.
  */
 int file_make_dirs(const char *path, struct snapdrv_error *err);

@@ -357,8 +357,8 @@ dockerfiles() {
 	printf '#' >big
 	head -c 1048576 /dev/zero | tr '\0' '#' >>big
 	refuses "1048576" open_ - <big
-	mkfifo fifo
-	refuses "regular" with --file fifo -- open_ ctx
+	mknod device c 1 5
+	refuses "regular" with --file device -- open_ ctx
 	rm ctx/Containerfile
 	ln -sf "$CASE/other" ctx/Dockerfile
 	expect_exit 3 open_ ctx

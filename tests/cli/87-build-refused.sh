@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # build: every Dockerfile of tests/build that must be refused is, with its line; and buildah refuses it too, but for what
-# the file `differs` says.
+# the file `differs` says. And what is refused, or not, of what comes from elsewhere.
 . "$(dirname "$0")/../lib.sh"
 . "$TOOLS/collection.sh"
 buildah_takes_bases
@@ -67,5 +67,32 @@ small_but_enormous() {
 		$(printf 'CMD %s\n' $(seq 3000))"
 }
 case_ "a small Dockerfile whose variables come to gigabytes is refused before they do" small_but_enormous
+
+# What the user names himself may be a FIFO; a device may do something when it is opened.
+named() {
+	local way
+	expect_exit 0 snap load "$WORK/base.tar"
+	mkdir context
+	printf 'FROM localhost/base:1\n%s\n%s\n' \
+		'RUN --mount=type=secret,id=x [ "$(cat /run/secrets/x)" = said ]' \
+		'RUN --mount=type=secret,id=x [ "$(cat /run/secrets/x)" = said ] || false' >context/Dockerfile
+	expect_exit 0 snap build -q --secret id=x,src=<(echo said) context
+	expect_exit 0 snap build -q --secret id=x,src=<(echo said) --no-cache -f <(sleep 0.2 && cat context/Dockerfile) context
+	WORDS=("longer than")
+	refused 5 snap build -q -f <(head -c 2000000 /dev/zero) context
+	refused 5 snap build -q --no-cache --secret id=x,src=<(head -c 2000000 /dev/zero) context
+	# Nobody ever writes to this one.
+	mkfifo fifo
+	mknod device c 1 5
+	for way in "-f " "--no-cache --secret id=x,src="; do
+		expect_exit 124 timeout -k 20 2 "$SNAPDRV" --root "$ROOT" build -q ${way}fifo context
+		one_line_error cancelled
+		WORDS=("not a regular file")
+		refused 5 snap build -q ${way}context context
+		ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 refused 5 strace -f -qq -o trace -e trace=open,openat "$SNAPDRV" --root "$ROOT" build -q ${way}device context
+		! grep '"device"' trace | grep -v O_PATH || fail_ "it was opened"
+	done
+}
+case_ "a FIFO that is named as a secret or the Dockerfile is read; a device or a directory is refused, unopened" named
 
 exit $FILE_STATUS

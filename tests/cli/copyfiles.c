@@ -58,7 +58,7 @@ static int open_context(struct program *program, const char *path, struct snapdr
 	if (program->store_root) {
 		ret = store_open(program->store_root, &program->store, err);
 		return ret ? ret
-			   : context_open(&program->store, path, 0, program->dockerfile,
+			   : context_open(&program->store, path, 0, -1, program->dockerfile,
 					  &program->context, &program->text, &program->size,
 					  &program->file, err);
 	}
