@@ -13,13 +13,15 @@
 #include "base/error.h"
 #include "build/run_cache.h"
 #include "build/run_secret.h"
+#include "kernel/file.h"
 #include "kernel/resolve.h"
 #include "kernel/sandbox.h"
 #include "snapshot/rootfs.h"
 
-/* A tree that is mounted for a bind. */
+/* A tree for a bind: one that is mounted, or a directory of the session, @copied, with a copy. */
 struct run_view {
 	struct draft draft;
+	struct store_name copied;
 	char *path;
 };
 
@@ -206,18 +208,36 @@ static int path_in(const char *tree, const char *name, char **ret_path, int *ret
 	return *ret_path ? 0 : -ENOMEM;
 }
 
-static int add_view(struct run_mounts *mounts, char **path, struct run_view **ret_view,
-		    struct snapdrv_error *err)
+/* On the work's tmpfs, as something is mounted on it. */
+static int make_mount_point(const struct work *work, size_t index, char **ret_path,
+			    struct snapdrv_error *err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "mount-%zu", index);
+	*ret_path = work_path(work, name, err);
+	if (!*ret_path)
+		return -ENOMEM;
+	return mkdir(*ret_path, 0755) ? fail_errno(err, "--mount: make a directory") : 0;
+}
+
+/* A copy of the context is as large as that is: it is on the store's disk, not in memory. */
+static int add_view(struct run_mounts *mounts, const struct run_mount *mount,
+		    const struct work *work, struct run_view **ret_view, struct snapdrv_error *err)
 {
 	struct run_view *views =
 		reallocarray(mounts->views, mounts->n_views + 1, sizeof(*mounts->views));
+	struct run_view *view;
 
 	if (!views)
 		return fail_memory(err);
 	mounts->views = views;
-	*ret_view = &views[mounts->n_views++];
-	**ret_view = (struct run_view){.path = steal_ptr(path)};
-	return 0;
+	view = *ret_view = &views[mounts->n_views++];
+	*view = (struct run_view){0};
+	return takes_context(mount)
+		       ? session_place(&mounts->stage->graph->store, 0755, &view->copied,
+				       &view->path, err)
+		       : make_mount_point(work, (size_t)(mount - mounts->items), &view->path, err);
 }
 
 /* The tree of another stage, or an image; what is written to it is thrown away. */
@@ -266,27 +286,13 @@ static int copy_context(struct run_mounts *mounts, const struct run_mount *mount
 	return *ret_name ? 0 : -ENOMEM;
 }
 
-static int make_place(struct work *work, size_t index, char **ret_path, struct snapdrv_error *err)
-{
-	char name[24];
-
-	snprintf(name, sizeof(name), "mount-%zu", index);
-	*ret_path = work_path(work, name, err);
-	if (!*ret_path)
-		return -ENOMEM;
-	return mkdir(*ret_path, 0755) ? fail_errno(err, "--mount: make a directory") : 0;
-}
-
 static int bind_one(struct run_mounts *mounts, struct run_mount *mount, struct work *work,
 		    json_t *array, struct stubs *stubs, struct snapdrv_error *err)
 {
-	cleanup_free char *place = NULL, *path = NULL, *name = NULL;
+	cleanup_free char *path = NULL, *name = NULL;
 	struct run_view *view = NULL;
-	int is_file = 0;
-	int ret = make_place(work, (size_t)(mount - mounts->items), &place, err);
+	int is_file = 0, ret = add_view(mounts, mount, work, &view, err);
 
-	if (!ret)
-		ret = add_view(mounts, &place, &view, err);
 	if (!ret)
 		ret = mount->has_from ? mount_view(mounts, mount, view, err)
 				      : copy_context(mounts, mount, view, &name, err);
@@ -345,6 +351,17 @@ int run_mounts_prepare(struct run_mounts *mounts, struct work *work, json_t *arr
 	return ret;
 }
 
+/* What cannot be removed is the next sweep's. */
+static void drop_view(struct graph *graph, struct run_view *view)
+{
+	if (*view->copied.text)
+		file_remove_tree(graph->store.session_fd, view->copied.text, NULL);
+	else if (view->path)
+		sandbox_unmount(view->path);
+	draft_drop(graph, &view->draft);
+	free(view->path);
+}
+
 void run_mounts_end(struct run_mounts *mounts)
 {
 	for (size_t i = 0; i < mounts->count; i++) {
@@ -354,13 +371,8 @@ void run_mounts_end(struct run_mounts *mounts)
 			cache_note(&mounts->stage->graph->store, &mount->cache, mount->id, NULL);
 		cache_done(&mount->cache);
 	}
-	while (mounts->n_views) {
-		struct run_view *view = &mounts->views[--mounts->n_views];
-
-		sandbox_unmount(view->path);
-		draft_drop(mounts->stage->graph, &view->draft);
-		free(view->path);
-	}
+	while (mounts->n_views)
+		drop_view(mounts->stage->graph, &mounts->views[--mounts->n_views]);
 }
 
 void run_mounts_done(struct run_mounts *mounts)

@@ -70,23 +70,34 @@ static int mount_tree(struct work *work, struct snapdrv_error *err)
 	return work->root_fd < 0 ? fail_errno(err, "open the tree") : 0;
 }
 
-/* On a tmpfs: the bundle, and the secrets in it, are on no disk. */
-static int make_place(struct work *work, struct snapdrv_error *err)
+int session_place(struct store *store, mode_t mode, struct store_name *ret_name, char **ret_path,
+		  struct snapdrv_error *err)
 {
-	struct store *store = &work->stage->graph->store;
 	int session_fd = store_session(store, err);
+	const struct store_name name = store_name(store);
+	cleanup_free char *path = NULL;
 
 	if (session_fd < 0)
 		return session_fd;
-	work->name = store_name(store);
-	work->path =
-		text_format(err, "%s/staging/%s/%s", store->root, store->session, work->name.text);
-	work->root = work->path ? text_format(err, "%s/rootfs", work->path) : NULL;
-	if (!work->root)
+	path = text_format(err, "%s/staging/%s/%s", store->root, store->session, name.text);
+	if (!path)
 		return -ENOMEM;
-	if (mkdirat(session_fd, work->name.text, 0700))
-		return fail_errno(err, "make directory %s", work->path);
-	return sandbox_tmpfs(work->path, err);
+	if (mkdirat(session_fd, name.text, mode))
+		return fail_errno(err, "make directory %s", path);
+	*ret_name = name;
+	*ret_path = steal_ptr(&path);
+	return 0;
+}
+
+/* On a tmpfs: the bundle, and the secrets in it, are on no disk. */
+static int make_place(struct work *work, struct snapdrv_error *err)
+{
+	int ret = session_place(&work->stage->graph->store, 0700, &work->name, &work->path, err);
+
+	if (ret)
+		return ret;
+	work->root = text_format(err, "%s/rootfs", work->path);
+	return work->root ? sandbox_tmpfs(work->path, err) : -ENOMEM;
 }
 
 int work_begin(struct stage *stage, struct work *work, struct snapdrv_error *err)

@@ -40,6 +40,13 @@ int work_add_empty(struct stage *stage, struct snapdrv_error *err);
 /** work_done() - nothing stays of it. */
 void work_done(struct work *work);
 
+/**
+ * session_place() - a new directory of the session, on the store's disk, for file_remove_tree() below its session_fd.
+ * @ret_name: its name there. @ret_path: absolute, for free(3).
+ */
+int session_place(struct store *store, mode_t mode, struct store_name *ret_name, char **ret_path,
+		  struct snapdrv_error *err);
+
 /** work_path() - PATH/NAME, for free(3), or NULL with @err filled. */
 char *work_path(const struct work *work, const char *name, struct snapdrv_error *err);
 

@@ -93,7 +93,7 @@ mounts() {
 		FROM localhost/base:1 AS other
 		RUN mkdir /given && echo other >/given/file
 		FROM localhost/base:1
-		RUN --mount=type=bind,source=dir,target=/in cat /in/file >/1 && ls /in >/2 && ! touch /in/x
+		RUN --mount=type=bind,source=dir,target=/in cat /in/file >/1 && ls /in >/2 && ! touch /in/x; stat -f -c %T /in >/7
 		RUN --mount=type=bind,from=other,source=/given,target=/in,rw cat /in/file >/3 && echo gone >/in/file && touch /in/new
 		RUN --mount=type=bind,source=dir/file,target=/in/one cat /in/one >/4
 		RUN --mount=type=cache,target=/cache,uid=1000,mode=0750 stat -c '%u %a' /cache >/5; echo kept >/cache/file
@@ -103,6 +103,8 @@ mounts() {
 	build -t one
 	rootfs one
 	same "content file other content 1000 750 kept" "$(echo $(cat "$TREE"/[1-6]))"
+	# A context may be larger than the memory.
+	[ "$(stat -f -c %T "$ROOT")" = tmpfs ] || [ "$(<"$TREE/7")" != tmpfs ] || fail_ "the context is in memory"
 	[ ! -e "$TREE/in" ] && [ ! -e "$TREE/cache" ] && [ ! -e "$TREE/t" ] || fail_ "$(ls "$TREE")"
 	build
 	same 0 "$(steps DONE "")"
@@ -253,10 +255,10 @@ changed_bind() {
 		FROM localhost/base:1
 		RUN --mount=type=bind,source=dir,target=/in cat /in/file >/got
 	END
-	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -qq -o trace -e trace=mkdir -e inject=mkdir:delay_exit=2000000 \
+	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -qq -o trace -e trace=mkdirat -e inject=mkdirat:delay_exit=600000 \
 		"$SNAPDRV" --root "$ROOT" build -q context >out 2>err &
 	builder=$!
-	wait_for 60 grep -q /mount-0 trace
+	wait_for 60 grep -q ', 0755' trace
 	echo new >context/dir/file
 	wait "$builder" || status=$?
 	same "1 1" "$status $(grep -c 'the context was changed meanwhile' err)"
