@@ -81,6 +81,7 @@ static int plan_one(struct source *source, struct plans *plans, const json_t *js
 
 	if (!image)
 		return -ENOMEM;
+	image->names_from = NAMES_OF_SOURCE;
 	ret = json_need(json_member_string(json, "Config", &config_name, err), "Config", err);
 	ret = ret < 0 ? ret : add_tags(image, json, err);
 	if (!ret)

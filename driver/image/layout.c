@@ -37,6 +37,7 @@ struct layout {
 	struct source *source;
 	const struct platform *platform;
 	struct plans *plans;
+	enum name_origin names_from;
 };
 
 static int read_descriptor(const json_t *json, struct descriptor *ret_descriptor,
@@ -165,6 +166,7 @@ static int plan_manifest(struct layout *layout, const struct descriptor *descrip
 	image->manifest = data;
 	image->manifest_size = size;
 	image->digest = descriptor->digest;
+	image->names_from = layout->names_from;
 	if (reference) {
 		ret = strings_add(&image->references, reference, err);
 		if (ret)
@@ -382,7 +384,7 @@ static int check_version(struct source *source, struct snapdrv_error *err)
 int plan_layout(struct source *source, const char *text, size_t size,
 		const struct platform *platform, struct plans *plans, struct snapdrv_error *err)
 {
-	struct layout layout = {source, platform, plans};
+	struct layout layout = {source, platform, plans, NAMES_OF_SOURCE};
 	cleanup_json json_t *index = NULL, *groups = json_array();
 	json_t *manifests, *item;
 	size_t i;
@@ -419,7 +421,7 @@ int plan_fetched(struct source *source, char *data, size_t size, const struct di
 		 const char *reference, const struct platform *platform, struct plans *plans,
 		 struct snapdrv_error *err)
 {
-	struct layout layout = {source, platform, plans};
+	struct layout layout = {source, platform, plans, NAMES_OF_REGISTRY};
 	const struct descriptor descriptor = {.digest = *digest, .size = size};
 
 	return plan_document(&layout, &descriptor, data, size, reference, 0, err);

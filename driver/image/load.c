@@ -39,6 +39,8 @@ static int write_documents(struct intake *intake, struct plans *plans, struct sn
 			continue;
 		if (!image->manifest)
 			ret = plan_make_manifest(image, err);
+		if (!ret)
+			ret = plan_check_names(image, err);
 		if (ret || image->has_files || !intake_keeps_blobs(intake))
 			continue;
 		ret = content_write(store, image->manifest, image->manifest_size,

@@ -25,6 +25,8 @@ int image_tag(struct graph *graph, const char *text, const char *ref, struct sna
 		return ret;
 	ret = image_find(graph, text, &image, err);
 	if (!ret)
+		ret = reference_check_pin(full, &image.digest, err);
+	if (!ret)
 		ret = db_run(store->db, err,
 			     "INSERT INTO reference(name, image) VALUES(?, ?)"
 			     " ON CONFLICT(name) DO UPDATE SET image = excluded.image",

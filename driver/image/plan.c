@@ -175,6 +175,30 @@ int plan_make_manifest(struct image_plan *image, struct snapdrv_error *err)
 	return plan_set_manifest(image, layers, err);
 }
 
+int plan_check_names(struct image_plan *image, struct snapdrv_error *err)
+{
+	struct strings *names = &image->references;
+	const struct digest_text digest = digest_format(&image->digest);
+	size_t kept = 0;
+
+	if (image->names_from == NAMES_OF_REGISTRY)
+		return 0;
+	for (size_t i = 0; i < names->count && image->names_from == NAMES_OF_USER; i++) {
+		int ret = reference_check_pin(names->items[i], &digest, err);
+
+		if (ret)
+			return ret;
+	}
+	for (size_t i = 0; i < names->count; i++) {
+		if (reference_check_pin(names->items[i], &digest, NULL))
+			free(names->items[i]);
+		else
+			names->items[kept++] = names->items[i];
+	}
+	names->count = kept;
+	return 0;
+}
+
 /* The name that the user wants instead of the source's own. */
 static int rename_image(struct plans *plans, const char *ref, struct snapdrv_error *err)
 {
@@ -186,6 +210,7 @@ static int rename_image(struct plans *plans, const char *ref, struct snapdrv_err
 	if (plans->count != 1)
 		return fail(err, SNAPDRV_USAGE, EINVAL, "%s: cannot name %zu images at once",
 			    quote(ref).text, plans->count);
+	plans->images[0].names_from = NAMES_OF_USER;
 	strings_done(&plans->images[0].references);
 	return strings_add(&plans->images[0].references, full, err);
 }
@@ -216,6 +241,11 @@ int plan_source(struct source *source, const struct platform *platform, const ch
 		ret = refuse(err, "no image in it");
 	if (!ret && ref)
 		ret = rename_image(&plans, ref, err);
+	/* Those whose manifest is yet to be made follow when it is. */
+	for (size_t i = 0; i < plans.count && !ret; i++) {
+		if (plans.images[i].manifest)
+			ret = plan_check_names(&plans.images[i], err);
+	}
 	if (ret) {
 		plans_done(&plans);
 		return ret;

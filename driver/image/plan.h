@@ -35,6 +35,13 @@ struct step_plan {
 	int64_t created_ns;
 };
 
+/** enum name_origin - who gave an image its names: what becomes of one that is pinned to another digest. */
+enum name_origin {
+	NAMES_OF_USER, /* USAGE */
+	NAMES_OF_SOURCE, /* dropped: save writes the names that a pull gave, an index's digest among them */
+	NAMES_OF_REGISTRY, /* kept: the registry was asked for that digest */
+};
+
 /** struct image_plan - one image. */
 struct image_plan {
 	const struct step_plan *step; /* it is none, but this; or NULL. Borrowed */
@@ -49,8 +56,9 @@ struct image_plan {
 	struct layer_plan *layers; /* the lowest first */
 	size_t n_layers;
 	struct strings references; /* full names */
-	char *origin;		   /* as image.origin in store/schema.c, or NULL */
-	int has_files;		   /* manifest and config are in the session, to become blobs */
+	enum name_origin names_from;
+	char *origin;  /* as image.origin in store/schema.c, or NULL */
+	int has_files; /* manifest and config are in the session, to become blobs */
 	struct store_name manifest_file;
 	struct store_name config_file;
 };
@@ -102,6 +110,12 @@ int plan_set_manifest(struct image_plan *image, json_t *layers, struct snapdrv_e
 
 /** plan_make_manifest() - write the OCI manifest of an image whose blobs are known by now. */
 int plan_make_manifest(struct image_plan *image, struct snapdrv_error *err);
+
+/**
+ * plan_check_names() - of an image whose digest is known: only names that it may have.
+ * Return: 0, or -EINVAL with USAGE: see enum name_origin.
+ */
+int plan_check_names(struct image_plan *image, struct snapdrv_error *err);
 
 /** plan_docker() - plan_source() for manifest.json of a docker-archive, @size bytes at @text. */
 int plan_docker(struct source *source, const char *text, size_t size, struct plans *plans,

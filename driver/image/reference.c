@@ -230,6 +230,17 @@ int reference_normalize(const char *text, char **ret_full, struct snapdrv_error 
 	return 0;
 }
 
+int reference_check_pin(const char *full, const struct digest_text *digest,
+			struct snapdrv_error *err)
+{
+	const char *pin = strchr(full, '@');
+
+	if (!pin || !strcmp(pin + 1, digest->text))
+		return 0;
+	return fail(err, SNAPDRV_USAGE, EINVAL, "%s: the image's digest is %s", quote(full).text,
+		    digest->text);
+}
+
 void reference_done(struct reference *reference)
 {
 	free(reference->registry);

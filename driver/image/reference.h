@@ -3,6 +3,7 @@
 #ifndef IMAGE_REFERENCE_H
 #define IMAGE_REFERENCE_H
 
+#include "base/digest.h"
 #include "snapdrv.h"
 
 /** struct reference - a name in its parts; each owned, or NULL where it is absent. */
@@ -34,6 +35,18 @@ char *reference_format(const struct reference *reference, struct snapdrv_error *
 
 /** reference_normalize() - parse and format in one. Return: 0, or as reference_parse(). */
 int reference_normalize(const char *text, char **ret_full, struct snapdrv_error *err);
+
+/**
+ * reference_check_pin() - whether an image may have a name.
+ * @full: by reference_format(). @digest: of the image's manifest.
+ *
+ * NAME@DIGEST says what the image is: whoever asks for it gets no other one. Only pulling may give another
+ * digest's name, an index's, since it has seen that the one leads to the other.
+ *
+ * Return: 0, or -EINVAL with USAGE when the name is pinned to another digest.
+ */
+int reference_check_pin(const char *full, const struct digest_text *digest,
+			struct snapdrv_error *err);
 
 /** reference_done() - free the parts. */
 void reference_done(struct reference *reference);

@@ -58,7 +58,7 @@ struct snapdrv_build_event {
  * @dockerfile: path of the Dockerfile, "-" for @input_fd; NULL: Dockerfile in the context. Where the context
  *              is a tar, a path in it.
  * @input_fd:   read when the context, or the Dockerfile, is "-".
- * @tags:       @n_tags names for the image.
+ * @tags:       @n_tags names for the image; a digest in one has to be the image's.
  * @args:       @n_args of KEY=VALUE for ARG; KEY alone takes the value of the environment.
  * @labels:     @n_labels of KEY=VALUE, put into the image.
  * @secrets:    @n_secrets of id=ID[,src=FILE|,env=NAME], for RUN --mount=type=secret.

@@ -185,7 +185,8 @@ struct snapdrv_commit_options {
  * alone: the same DiffID on each driver and each time. The image is made now, or at the time that
  * SOURCE_DATE_EPOCH says; files keep their times. Sockets are left out.
  *
- * Return: 0, or a negative errno value: MISSING (also when it was removed meanwhile), USAGE (a name or a change that cannot be read), REFUSED
+ * Return: 0, or a negative errno value: MISSING (also when it was removed meanwhile), USAGE (a name or a change that cannot be read,
+ * or a name with a digest that is not the image's), REFUSED
  * (a file that no layer can hold: named .wh.*, or a 0:0 device), FAILED.
  */
 int snapdrv_commit(struct snapdrv_store *store, const char *name, const char *ref,

@@ -154,8 +154,9 @@ void snapdrv_saved_free(struct snapdrv_saved *saved, size_t count);
 /**
  * snapdrv_tag() - give an image one more name; a name that another image had moves.
  * @image: as in snapdrv_create(). @ref: the new name; `latest` is added where it has no tag. Borrowed.
+ *         With a digest in it, that has to be the image's.
  *
- * Return: 0, or a negative errno value: MISSING, USAGE (not a name).
+ * Return: 0, or a negative errno value: MISSING, USAGE (not a name, or another digest in it).
  */
 int snapdrv_tag(struct snapdrv_store *store, const char *image, const char *ref,
 		struct snapdrv_error *err);

@@ -103,11 +103,12 @@ struct snapdrv_loaded {
  *
  * Each layer that the store lacks is unpacked once; every digest and size is verified. All images of
  * the source come in, or none does. At most 64 MB of memory, whatever the layers; manifests and configs of a source
- * come to that, and have 64 MiB in all at most.
+ * come to that, and have 64 MiB in all at most. A name of the source's own that is pinned to another digest
+ * (NAME@sha256:...) than the image has is left out: nobody has seen what that digest stands for.
  *
  * Return: 0, or a negative errno value: MISSING (no such source, or no image for the platform),
  * REFUSED (corrupt, hostile or mismatching input; the store is as it was), USAGE (several images for
- * one @ref), FAILED.
+ * one @ref, or one that is pinned to another digest), FAILED.
  */
 int snapdrv_load(struct snapdrv_store *store, const char *source,
 		 const struct snapdrv_load_options *options, struct snapdrv_loaded **ret_loaded,
@@ -208,7 +209,8 @@ void snapdrv_loaded_free(struct snapdrv_loaded *loaded, size_t count);
  *
  * The layer is kept as a gzip-free tar blob unless SNAPDRV_DISCARD_BLOBS is set.
  *
- * Return: as snapdrv_load(); USAGE for a change that cannot be read.
+ * Return: as snapdrv_load(); USAGE for a change that cannot be read, or a name that is pinned to a
+ * digest which the image does not have.
  */
 int snapdrv_import_fd(struct snapdrv_store *store, int fd, const char *ref,
 		      const char *const *changes, size_t n_changes, const char *message,

@@ -15,6 +15,8 @@ base = Layer([directory("usr"), file("usr/noise", noise(900_000))])
 Layout(Image([base, [file("usr/two", "2")], [], []], names="layers:1")).write_dir(top + "/layers")
 Layout(Image([base, [file("usr/other", "o")]], names="sibling:1")).write_dir(top + "/sibling")
 Layout(small_image("docker", kind="docker", names="docker:1")).write_dir(top + "/docker")
+members = [small_image(name.replace("/", "-"), platform=name) for name in ("linux/arm64", "linux/amd64")]
+Layout(Index(members, names="multi:1")).write_dir(top + "/multi")
 docker_archive([small_image("old", names="old:1")], top + "/old.tar")
 END
 registry_start plain
@@ -126,6 +128,30 @@ pulled_pushed() {
 	same "$digest" "$(skopeo_digest "$PLAIN/docker/to:1")"
 }
 case_ "what was pulled keeps its digest, of Docker's schema 2 too" pulled_pushed
+
+pulled_by_digest() {
+	local index name=$PLAIN/digest/multi
+	registry_fill "oci:$IMAGES/multi" "docker://$name:1" --all
+	index=$(digest_of multi)
+	expect_exit 0 snap pull --plain-http --platform linux/amd64 "$name@$index"
+	id=${OUT##* }
+	digest=$(snap --json images | pick 'd["images"][0]["digest"]')
+	[ "$digest" != "$index" ]
+	expect_exit 0 snap create --no-mount "$name@$index"
+	expect_exit 0 snap save "$name@$index" -o index.tar
+	expect_exit 0 snap pull --plain-http "$name@$digest"
+	expect_exit 0 snap save "$name@$digest" -o image.tar
+	ROOT=$ROOT.again
+	# What digest an index has is not to be seen in the archive: the image is known by what it is.
+	expect_exit 0 snap load index.tar
+	same "$id" "${OUT##* }"
+	expect_exit 3 snap create --no-mount "$name@$index"
+	expect_exit 0 snap create --no-mount "$id"
+	expect_exit 0 snap load image.tar
+	same "$name@$digest $id" "$OUT"
+	expect_exit 0 snap create --no-mount "$name@$digest"
+}
+case_ "an image that was pulled by its digest, or by an index's, is saved and loaded again" pulled_by_digest
 
 discarded() {
 	expect_exit 0 snap load --discard-blobs "$IMAGES/layers"

@@ -201,6 +201,57 @@ shared_layers() {
 }
 case_ "rmi keeps the layers that another image needs" shared_layers
 
+ZEROS=sha256:$(printf '0%.0s' {1..64})
+pinned_names() {
+	layout "$A_DIGEST" <<-'END'
+		import sys
+		image, zeros = small_image("a"), "sha256:" + "0" * 64
+		image.names = ["x@" + zeros, "y:1@" + zeros, "x@" + image.digest]
+		assert image.digest == sys.argv[1]
+		Layout(image).write_dir("pinned")
+		image.names = image.names[:1]
+		Layout(image).write_dir("foreign")
+		docker_archive([image], "foreign.tar")
+	END
+	expect_exit 0 snap load pinned
+	expect_exit 0 snap --json images
+	holds "d['images'][0]['references'] == ['docker.io/library/x@$A_DIGEST']"
+	for name in "x@$ZEROS" "y:1@$ZEROS"; do
+		expect_exit 3 snap create --no-mount "$name"
+		one_line_error "$name"
+	done
+	expect_exit 0 snap create --no-mount "x@$A_DIGEST"
+	expect_exit 0 snap rmi --force "$A"
+	for source in foreign foreign.tar; do
+		expect_exit 0 snap load "$source"
+		[[ $OUT != *"$ZEROS"* && $OUT == *"$A"* ]] || fail_ "$OUT"
+		expect_exit 3 snap create --no-mount "x@$ZEROS"
+		expect_exit 0 snap create --no-mount "$A"
+	done
+}
+case_ "a name in an archive that is pinned to another digest than the image's is left out" pinned_names
+
+pinned_by_user() {
+	load_as a nginx
+	WORDS=("$ZEROS" "$A_DIGEST")
+	refused 2 snap tag nginx "x@$ZEROS"
+	expect_exit 0 snap tag nginx "x:1@$A_DIGEST"
+	expect_exit 0 snap create --no-mount "x:1@$A_DIGEST"
+	expect_exit 0 snap load "$MADE/a" --ref "y@$A_DIGEST"
+	expect_exit 0 snap create --name c nginx
+	mkdir context
+	tar -cf root.tar -C context .
+	printf 'FROM nginx\nLABEL a=b\n' >context/Dockerfile
+	WORDS=("$ZEROS")
+	refused 2 snap load "$MADE/b" --ref "x@$ZEROS"
+	refused 2 snap import root.tar "x@$ZEROS"
+	refused 2 snap commit c "x@$ZEROS"
+	expect_exit 2 snap build -t "x@$ZEROS" context
+	expect_exit 0 snap --json images
+	holds "len(d['images']) == 1 and not any('$ZEROS' in n for n in d['images'][0]['references'])"
+}
+case_ "tag, load --ref, import, commit and build -t give a pinned name to the image of that digest alone" pinned_by_user
+
 several_at_once() {
 	load_as a one
 	load_as b two
