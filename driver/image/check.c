@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "image/repair.h"
 
 static void strings_give(struct strings *list, char ***ret_items, size_t *ret_count)
 {
@@ -46,6 +47,7 @@ static void check_done(struct check *check)
 	for (size_t i = 0; i < check->n_damages; i++)
 		strings_done(&check->damages[i].files);
 	free(check->damages);
+	free(check->registry);
 	pthread_mutex_destroy(&check->lock);
 }
 
@@ -233,6 +235,8 @@ static int run(struct check *check, struct snapdrv_error *err)
 		ret = check_contents(check, err);
 	for (size_t i = 0; i < check->n_damages && !ret; i++)
 		ret = list_touched(check, &check->damages[i], err);
+	if (!ret && flags & SNAPDRV_CHECK_REPAIR)
+		ret = repair_registry(check, err);
 	if (!ret && flags & SNAPDRV_CHECK_REPAIR)
 		ret = repair_blobs(check, err);
 	if (!ret && flags & SNAPDRV_CHECK_REPAIR)

@@ -33,6 +33,7 @@ struct check {
 	struct snapdrv_check found;
 	struct damage *damages;
 	size_t n_damages;
+	char *registry;	      /* that options->registry is for, https://docker.io; or NULL */
 	pthread_mutex_t lock; /* of all above, while threads read */
 };
 

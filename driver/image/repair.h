@@ -16,4 +16,13 @@
 int repair_fetch(struct check *check, int64_t image, const struct digest *digest, uint64_t size,
 		 struct store_name *ret_name, struct snapdrv_error *err);
 
+/**
+ * repair_registry() - find out for which registry the user's credentials and certificates are, if there are
+ * any. Before repair_fetch().
+ *
+ * Return: 0, or -EINVAL with USAGE when damaged images came from several registries: none is to see what
+ * is meant for another.
+ */
+int repair_registry(struct check *check, struct snapdrv_error *err);
+
 #endif

@@ -25,6 +25,73 @@ static void origin_done(struct origin *origin)
 	registry_close(origin->registry);
 }
 
+/* SCHEME://HOST[:PORT] of an origin, without its end. */
+static size_t registry_length(const char *origin)
+{
+	const char *name = strstr(origin, "://");
+
+	return name ? strcspn(name + strlen("://"), "/") + (size_t)(name + strlen("://") - origin)
+		    : strlen(origin);
+}
+
+/* Whether an origin is at the registry that the user's name, password and certificates are for. */
+static int is_for(const char *registry, const char *origin)
+{
+	size_t length = registry_length(origin);
+
+	return registry && strlen(registry) == length && !strncmp(registry, origin, length);
+}
+
+/* What the user gave for a registry is for the first one that is met, and for no other. */
+static int meet_registry(struct check *check, const char *origin, struct snapdrv_error *err)
+{
+	if (!check->registry)
+		check->registry = text_format(err, "%.*s", (int)registry_length(origin), origin);
+	if (!check->registry)
+		return -ENOMEM;
+	if (is_for(check->registry, origin))
+		return 0;
+	return fail(err, SNAPDRV_USAGE, EINVAL,
+		    "damaged images came from %s and from %.*s: credentials and certificates "
+		    "can be given for one registry only",
+		    quote(check->registry).text, (int)registry_length(origin), origin);
+}
+
+static int meet_registries(struct check *check, const struct damage *damage,
+			   struct snapdrv_error *err)
+{
+	struct db *db = check->graph->store.db;
+	struct digest_text digest = digest_format(&damage->digest);
+	cleanup_query struct query *query =
+		damage->is_blob
+			? db_query(db, err,
+				   "SELECT DISTINCT origin FROM image JOIN image_blob"
+				   " ON image_blob.image = image.id WHERE image_blob.digest = ?"
+				   " AND origin IS NOT NULL",
+				   "s", digest.text)
+			: db_query(db, err,
+				   CHECK_STANDING "SELECT DISTINCT origin FROM image"
+						  " WHERE top IN above AND origin IS NOT NULL",
+				   "i", damage->tree);
+	int ret = query ? 0 : -EIO;
+
+	while (!ret && (ret = query_next(query, err)) == 1)
+		ret = meet_registry(check, query_text(query, 0), err);
+	return ret;
+}
+
+int repair_registry(struct check *check, struct snapdrv_error *err)
+{
+	const struct snapdrv_registry_options *options = check->options->registry;
+	int ret = 0;
+
+	if (!options || (!options->creds && !options->cert_dir))
+		return 0;
+	for (size_t i = 0; i < check->n_damages && !ret; i++)
+		ret = meet_registries(check, &check->damages[i], err);
+	return ret;
+}
+
 static int origin_open(struct check *check, const char *text, struct origin *origin,
 		       struct snapdrv_error *err)
 {
@@ -33,7 +100,8 @@ static int origin_open(struct check *check, const char *text, struct origin *ori
 
 	if (!name)
 		return fail(err, SNAPDRV_FAILED, EUCLEAN, "database: origin %s", quote(text).text);
-	if (check->options->registry)
+	/* An image that came meanwhile may be from elsewhere. */
+	if (is_for(check->registry, text))
 		origin->options = *check->options->registry;
 	origin->options.flags = text_starts(text, "http://") ? SNAPDRV_PLAIN_HTTP : 0;
 	ret = reference_parse(name + strlen("://"), &origin->reference, err);

@@ -22,7 +22,8 @@ enum snapdrv_check_flags {
  * struct snapdrv_check_options - how to check; all zero is a good start.
  * @flags:    enum snapdrv_check_flags.
  * @registry: how to reach the registries that damaged images came from, or NULL. Its flags are not looked at:
- *            it is spoken to as at the pull. Borrowed.
+ *            it is spoken to as at the pull. With a name or certificates in it, all of them have to be from one
+ *            registry: no other one is to see what is meant for it. Borrowed.
  * @progress: told how much has been read, in bytes; from any thread, never from two at once. Or NULL.
  * @progress_arg: its argument.
  */
@@ -92,7 +93,8 @@ struct snapdrv_check {
  *
  * Others may use the store meanwhile. Killed at any point, it leaves each thing as it was, or repaired.
  *
- * Return: 0, also when there is damage, or a negative errno value: FAILED.
+ * Return: 0, also when there is damage, or a negative errno value: USAGE (credentials or
+ * certificates, and damaged images of several registries: nothing is asked and nothing repaired), FAILED.
  */
 int snapdrv_check(struct snapdrv_store *store, const struct snapdrv_check_options *options,
 		  struct snapdrv_check *ret_check, struct snapdrv_error *err);

@@ -133,6 +133,39 @@ registry_gone() {
 }
 case_ "a registry that does not answer is said, and the blob put away" registry_gone
 
+registry_start first auth
+FIRST=$REGISTRY
+registry_start second auth
+SECOND=$REGISTRY
+two_registries() {
+	layout <<-'END'
+		Layout(small_image("other", names="img:1")).write_dir("other")
+	END
+	registry_fill "oci:$IMAGE:img:1" "docker://$FIRST/lib/img:1" --dest-creds me:secret:word
+	registry_fill "oci:other:img:1" "docker://$SECOND/lib/img:1" --dest-creds me:secret:word
+	for name in "$FIRST" "$SECOND"; do
+		expect_exit 0 snap pull --plain-http --creds me:secret:word "$name/lib/img:1"
+	done
+	for blob in "$ROOT"/content/sha256/*; do
+		[ "$(head -c 2 "$blob" | od -An -tx1)" != " 1f 8b" ] || flip "$blob" 20
+	done
+	: >"$WORK/first/log"
+	: >"$WORK/second/log"
+	for command in "check --deep --repair --creds me:secret:word" "check --deep --repair --cert-dir $CASE"; do
+		# shellcheck disable=SC2086 # words are meant
+		expect_exit 2 snap $command
+		one_line_error "$FIRST" "$SECOND"
+	done
+	same "" "$(asked first /)$(asked second /)"
+	# Of one registry it is to be had.
+	expect_exit 0 snap rmi "$SECOND/lib/img:1"
+	expect_exit 0 snap check --deep --repair --creds me:secret:word
+	[[ $OUT == *"repaired: pulled again"* ]] || fail_ "$OUT"
+	same "" "$(asked second /)"
+	expect_exit 0 snap check --deep
+}
+case_ "--creds and --cert-dir are for one registry: with damaged images of two, neither is asked" two_registries
+
 # ---- containers -------------------------------------------------------------------------------
 
 mounted() {
