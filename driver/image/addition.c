@@ -156,7 +156,7 @@ int addition_bring_in(struct graph *graph, const struct addition *addition, stru
 	ret = units_make(&intake, plans, &units, err);
 	if (ret || !addition)
 		return ret ? ret : bring_in_images(&units, NULL, err);
-	top = units_find(&units, &image->layers[image->n_layers - 1].chain);
+	top = units_find(&units, &image->layers[image->n_layers - 1]);
 	top->place = (struct layer_place){
 		.fd = addition->tar_fd, .is_whole_file = 1, .size = addition->size};
 	return bring_in_images(&units, NULL, err);

@@ -123,7 +123,7 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 	int ret = 0;
 
 	for (size_t i = 0; i < image->n_layers; i++) {
-		struct unit *unit = units_find(units, &image->layers[i].chain);
+		struct unit *unit = units_find(units, &image->layers[i]);
 
 		/* What another image's place of the same layer brought is this one's too. */
 		if (!image->layers[i].has_blob) {

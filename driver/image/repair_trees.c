@@ -161,7 +161,7 @@ static int look_up(struct check *check, int64_t image, const struct image_detail
 		return fail_memory(err);
 	for (size_t i = 0; i < detail->n_layers && !ret; i++) {
 		const struct image_layer *layer = &detail->layers[i];
-		struct unit *unit = units_find(units, &layer->chain);
+		struct unit *unit = units_find(units, &units->plans->images[0].layers[i]);
 
 		ret = tree_get(check->graph, layer->tree, &unit->tree, err);
 		unit->is_present = 1;

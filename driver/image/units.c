@@ -14,22 +14,38 @@
 #include "store/content.h"
 #include "store/lock.h"
 
-struct unit *units_find(const struct units *units, const struct digest *chain)
+/* Whether what is read for one does for the other: two images may have one stack of layers and other blobs. */
+static int is_same(const struct layer_plan *one, const struct layer_plan *other)
+{
+	if (!digest_equal(&one->chain, &other->chain))
+		return 0;
+	if (!one->has_blob || !other->has_blob)
+		return 1;
+	return one->size == other->size && digest_equal(&one->blob, &other->blob);
+}
+
+struct unit *units_find(const struct units *units, const struct layer_plan *layer)
 {
 	for (size_t i = 0; i < units->count; i++) {
-		if (digest_equal(&units->items[i]->layer->chain, chain))
+		if (is_same(units->items[i]->layer, layer))
 			return units->items[i];
 	}
 	return NULL;
 }
 
-static struct unit *find_twin(const struct units *units, const struct digest *diff)
+static struct unit *find_twin(const struct units *units, const struct layer_plan *layer)
 {
+	struct unit *twin = NULL;
+
 	for (size_t i = 0; i < units->count; i++) {
-		if (digest_equal(&units->items[i]->layer->diff, diff))
-			return units->items[i];
+		struct unit *unit = units->items[i];
+
+		if (digest_equal(&unit->layer->chain, &layer->chain))
+			return unit;
+		if (!twin && digest_equal(&unit->layer->diff, &layer->diff))
+			twin = unit;
 	}
-	return NULL;
+	return twin;
 }
 
 static int add_unit(struct units *units, struct image_plan *image, size_t index,
@@ -38,7 +54,7 @@ static int add_unit(struct units *units, struct image_plan *image, size_t index,
 	struct layer_plan *layer = &image->layers[index];
 	struct unit **items, *unit;
 
-	if (units_find(units, &layer->chain))
+	if (units_find(units, layer))
 		return 0;
 	items = reallocarray(units->items, units->count + 1, sizeof(*items));
 	if (!items)
@@ -48,9 +64,9 @@ static int add_unit(struct units *units, struct image_plan *image, size_t index,
 	if (!unit)
 		return fail_memory(err);
 	*unit = (struct unit){.image = image, .layer = layer, .place = {.fd = -1}};
-	unit->twin = find_twin(units, &layer->diff);
+	unit->twin = find_twin(units, layer);
 	if (index)
-		unit->parent = units_find(units, &image->layers[index - 1].chain);
+		unit->parent = units_find(units, &image->layers[index - 1]);
 	items[units->count++] = unit;
 	return 0;
 }
@@ -80,6 +96,7 @@ void units_done(struct units *units)
 		free(units->items[i]);
 	}
 	free(units->items);
+	detail_done(&units->known);
 	unlock_layers(&units->intake->graph->store);
 	pthread_cond_destroy(&units->changed);
 	pthread_mutex_destroy(&units->lock);
@@ -92,6 +109,25 @@ int unit_fail(const struct unit *unit, int ret, struct snapdrv_error *err)
 
 	return fail_within(err, ret, "image %s: layer %s", plan_label(unit->image).text,
 			   digest_format(layer->has_blob ? &layer->blob : &layer->diff).text);
+}
+
+/* What is to be read of a blob, although the layer's tree may be there. */
+static int look_for_blob(struct units *units, struct unit *unit, struct snapdrv_error *err)
+{
+	const struct layer_plan *layer = unit->layer;
+	int found = 1;
+
+	unit->wants_blob = unit->wants_proof = 0;
+	if (!layer->has_blob || layer->is_base)
+		return 0;
+	if (intake_keeps_blobs(units->intake))
+		found = content_has(&units->intake->graph->store, &layer->blob, err);
+	unit->wants_blob = !found;
+	if (found >= 0 && !unit->is_proven) {
+		found = units_know(units, layer, err);
+		unit->wants_proof = !found;
+	}
+	return found < 0 ? found : 0;
 }
 
 /* What the store has of a layer. */
@@ -110,20 +146,13 @@ static int look_up(struct units *units, struct unit *unit, struct snapdrv_error 
 		/* One that needs a look is unpacked again: if it turns out the same, it is shared. */
 		unit->has_tree = found == 1 && !unit->tree.needs_look;
 	}
-	if (found < 0)
-		return found;
-	unit->wants_blob = 0;
-	if (intake_keeps_blobs(units->intake) && unit->layer->has_blob && !unit->layer->is_base) {
-		found = content_has(&graph->store, &unit->layer->blob, err);
-		unit->wants_blob = !found;
-	}
-	return found < 0 ? found : 0;
+	return found < 0 ? found : look_for_blob(units, unit, err);
 }
 
 int unit_is_missing(const struct unit *unit)
 {
 	return !unit->staged.is_unpacked &&
-	       (!unit->has_tree || unit->wants_blob || !unit->layer->has_blob);
+	       (!unit->has_tree || unit->wants_blob || unit->wants_proof || !unit->layer->has_blob);
 }
 
 static int lock_missing(struct units *units, struct snapdrv_error *err)

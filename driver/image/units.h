@@ -3,10 +3,11 @@
 #ifndef IMAGE_UNITS_H
 #define IMAGE_UNITS_H
 
+#include "image/detail.h"
 #include "image/plan.h"
 #include "image/stage.h"
 
-/** struct unit - a layer in its place: one ChainID. */
+/** struct unit - a layer in its place: one ChainID, and one blob where the manifest names it. */
 struct unit {
 	struct image_plan *image; /* one that has it */
 	struct layer_plan *layer;
@@ -16,12 +17,14 @@ struct unit {
 	int has_tree;	   /* its tree is in the store */
 	int shares_tree;   /* its twin's tree does for it too */
 	int wants_blob;	   /* the store does not keep its blob, and it is to */
+	int wants_proof;   /* that its blob is this layer, and of this size, nobody has seen yet */
+	int is_proven;	   /* it was seen here */
 	int is_taken;	   /* a thread has it, or is through with it */
 	int is_done;	   /* unpacked or read, if it had to be */
 	int is_bound;	   /* its tree is complete */
 	int is_listed;	   /* a thread has its inventory, or it needs none */
 	int is_lost;	   /* its tree, or one below, has been removed from the store */
-	struct unit *twin; /* another one with the same DiffID, whose tree may do for both */
+	struct unit *twin; /* one with the same ChainID, or else DiffID: its tree may do for both */
 	struct tree_record tree;
 	struct staged staged;
 };
@@ -29,8 +32,9 @@ struct unit {
 struct units {
 	struct intake *intake;
 	struct plans *plans;
-	struct fetcher *fetcher; /* where layers come from a registry; borrowed, or NULL */
-	struct unit **items;	 /* parents before their children */
+	struct image_detail known; /* the image that was looked at last, see units_know() */
+	struct fetcher *fetcher;   /* where layers come from a registry; borrowed, or NULL */
+	struct unit **items;	   /* parents before their children */
 	size_t count;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -83,7 +87,17 @@ int unit_fail(const struct unit *unit, int ret, struct snapdrv_error *err);
 /** unit_is_missing() - whether there is anything to read of the layer. */
 int unit_is_missing(const struct unit *unit);
 
-/** units_find() - the unit of a ChainID, or NULL. */
-struct unit *units_find(const struct units *units, const struct digest *chain);
+/** units_find() - the unit of a layer that is planned, or NULL. */
+struct unit *units_find(const struct units *units, const struct layer_plan *layer);
+
+/**
+ * units_know() - whether it is known that a blob is a layer and has a size, without reading it.
+ *
+ * A manifest pairs blobs with DiffIDs as it likes, and having both in the store proves nothing. An image of the
+ * store was seen to be what it says when it came in; and a blob with the layer's DiffID is the plain layer.
+ *
+ * Return: 1, 0, or a negative errno value.
+ */
+int units_know(struct units *units, const struct layer_plan *layer, struct snapdrv_error *err);
 
 #endif

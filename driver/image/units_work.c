@@ -32,6 +32,11 @@ static int check_digests(const struct unit *unit, const struct unpack_result *re
 	return 0;
 }
 
+static int has_or_shares_tree(const struct unit *unit)
+{
+	return unit->has_tree || unit->shares_tree;
+}
+
 static struct tree_ref unit_ref(const struct unit *unit)
 {
 	if (unit->has_tree)
@@ -141,7 +146,7 @@ static int bind_unit(struct units *units, struct unit *unit, struct snapdrv_erro
 	cleanup_fd int lower_fd = -1;
 	int ret;
 
-	if (unit->has_tree || !unit->staged.is_unpacked)
+	if (has_or_shares_tree(unit) || !unit->staged.is_unpacked)
 		return 0;
 	if (unit->staged.result.writer) {
 		lower_fd = peek_below(units, unit, err);
@@ -178,13 +183,13 @@ static int read_place(struct units *units, struct unit *unit, int keep, struct s
 		place->fetch ? fetch_input(&reader) : input_from_range(&range);
 	int ret;
 
-	if (place->staged && (place->staged->is_unpacked || unit->has_tree)) {
+	if (place->staged && (place->staged->is_unpacked || has_or_shares_tree(unit))) {
 		unit->staged = *place->staged;
 		*place->staged = (struct staged){0};
-		if (unit->has_tree)
+		if (has_or_shares_tree(unit))
 			draft_drop(intake->graph, &unit->staged.draft);
 		ret = 0;
-	} else if (unit->has_tree) {
+	} else if (has_or_shares_tree(unit)) {
 		ret = stage_blob(intake, &input, keep && !place->fetch, &unit->staged, err);
 	} else {
 		ret = unpack_place(units, unit, -1, keep, &unit->staged, err);
@@ -228,7 +233,10 @@ static int can_share(const struct units *units, const struct unit *unit)
 		return 0;
 	if (!twin || !twin->staged.is_unpacked || twin->staged.needs_lower)
 		return 0;
-	return !unit->wants_blob || digest_equal(&unit->layer->blob, &twin->layer->blob);
+	if (!unit->wants_blob && !unit->wants_proof)
+		return 1;
+	return unit->layer->size == twin->layer->size &&
+	       digest_equal(&unit->layer->blob, &twin->layer->blob);
 }
 
 /* Bind what can be bound by now, from below. Short work, done with the lock held. */
@@ -314,16 +322,21 @@ static int bring_in(struct units *units, struct unit *unit, struct snapdrv_error
 	if (unit->layer->is_base)
 		return fail(err, SNAPDRV_MISSING, ENOENT, "it has been removed");
 	if (can_share(units, unit)) {
-		unit->shares_tree = 1;
+		unit->shares_tree = unit->is_proven = 1;
 		unit->staged.result = unit->twin->staged.result;
 		unit->staged.result.prints = (struct file_prints){0};
 		learn_blob(unit);
 		return 0;
 	}
+	/* The same layers in another image of the source, as another blob. */
+	unit->shares_tree =
+		unit->twin && digest_equal(&unit->twin->layer->chain, &unit->layer->chain);
 	ret = read_unit(units, unit, err);
-	if (!ret)
-		learn_blob(unit);
-	return ret;
+	if (ret)
+		return ret;
+	unit->is_proven = 1;
+	learn_blob(unit);
+	return 0;
 }
 
 static void *work(void *arg)

@@ -280,6 +280,50 @@ limits() {
 }
 case_ "refused: a layer past the limits of entries, bytes and expansion" limits
 
+known_parts() {
+	layout <<-'END'
+		def liar(edit, name, **more):
+		    return small_image(names=name, edit_manifest=edit, **more)
+		honest = small_image(names="known:1")
+		Layout(honest).write_dir("known")
+		def swapped(m):
+		    m["layers"].reverse()
+		def larger(m):
+		    m["layers"][0]["size"] += 1
+		for name, edit in (("swapped", swapped), ("larger", larger)):
+		    bad = liar(edit, "bad:1")
+		    Layout(bad).write_dir(name)
+		    Layout(bad).write_archive(name + ".tar")
+		    Layout([honest, bad]).write_dir(name + "-beside")
+	END
+	cp -r known whole
+	WORDS=(bad:1)
+	for options in "" --discard-blobs; do
+		# What is alone is refused, and so is what comes beside the truth, or after it.
+		ROOT=$CASE/empty$options
+		for name in swapped larger swapped-beside larger-beside; do
+			# shellcheck disable=SC2086 # words are meant
+			refused 5 snap load $options "$name"
+		done
+		# shellcheck disable=SC2086 # words are meant
+		expect_exit 0 snap load $options known
+		for name in swapped larger swapped.tar larger.tar swapped-beside larger-beside; do
+			# shellcheck disable=SC2086 # words are meant
+			refused 5 snap load $options "$name"
+			# shellcheck disable=SC2086 # words are meant
+			[[ $name != *.tar ]] || refused 5 snap load $options - < <(cat "$name")
+		done
+		# What is known needs not be read again: the blobs may be gone from the source.
+		rm known/blobs/sha256/"$(pick 'd["layers"][0]["digest"].split(":")[1]' <"known/blobs/sha256/$(
+			pick 'd["manifests"][0]["digest"].split(":")[1]' <known/index.json)")"
+		# shellcheck disable=SC2086 # words are meant
+		expect_exit 0 snap load $options known
+		rm -r known
+		cp -r whole known
+	done
+}
+case_ "refused: known blobs, paired with known layers that they are not, or called larger" known_parts
+
 missing_source() {
 	ROOT=$STORE
 	WORDS=(no-such-file)

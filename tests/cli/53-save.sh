@@ -130,6 +130,18 @@ by_id() {
 }
 case_ "an image that is asked for by its ID is saved without a name" by_id
 
+two_blobs() {
+	layout <<-'END'
+		Layout([small_image(names=f"{how}:1", how=how) for how in ("gzip", "zstd", "none")]).write_dir("both")
+	END
+	expect_exit 0 snap load both
+	same 1 "$(cut -d ' ' -f 2 <<<"$OUT" | sort -u | wc -l)"
+	expect_exit 0 snap save gzip:1 zstd:1 none:1 --format oci-dir -o again
+	diff -r both/blobs again/blobs
+	expect_exit 0 snap check --deep
+}
+case_ "the same layers in several compressions, from one source: the blobs of each are kept" two_blobs
+
 pipe() {
 	expect_exit 0 snap load "$MADE/a"
 	snap save a.example/x:1 -o file.tar
