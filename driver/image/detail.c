@@ -90,10 +90,10 @@ static int read_trees(struct graph *graph, int64_t top, struct image_detail *det
 		"WITH RECURSIVE chain(name, parent, tree, level) AS ("
 		" SELECT name, parent, tree, 0 FROM snapshot WHERE id = ?"
 		" UNION ALL SELECT s.name, s.parent, s.tree, level + 1 FROM snapshot s, chain"
-		" WHERE s.id = chain.parent AND level < 4096)"
+		" WHERE s.id = chain.parent AND level < ?)"
 		"SELECT name, tree.id, bytes, entries FROM chain JOIN tree ON tree.id = chain.tree"
 		" ORDER BY level DESC",
-		"i", top);
+		"ii", top, (int64_t)SNAPSHOT_DEPTH_MAX);
 	int ret = query ? 0 : -EIO;
 	size_t i = 0;
 

@@ -9,8 +9,7 @@
 #include "base/json.h"
 #include "image/layout.h"
 #include "image/reference.h"
-
-#define LAYERS_MAX 10000
+#include "snapshot/graph.h"
 
 struct plan_label plan_label(const struct image_plan *image)
 {
@@ -59,8 +58,8 @@ int plan_make_layers(struct image_plan *image, size_t count, struct snapdrv_erro
 {
 	if (!count)
 		return refuse(err, "an image without layers");
-	if (count > LAYERS_MAX)
-		return refuse(err, "more than %d layers", LAYERS_MAX);
+	if (count > SNAPSHOT_DEPTH_MAX)
+		return refuse(err, "more than %d layers", SNAPSHOT_DEPTH_MAX);
 	image->layers = calloc(count, sizeof(*image->layers));
 	if (!image->layers)
 		return fail_memory(err);

@@ -223,6 +223,12 @@ struct snapshot {
 	unsigned depth; /* trees mounted for it, its own included */
 };
 
+/**
+ * SNAPSHOT_DEPTH_MAX - nodes that may be below one: no image that comes in has more layers, and in a damaged
+ * database, whose parents may go in a circle, nobody follows them further. Several times what a kernel mounts.
+ */
+#define SNAPSHOT_DEPTH_MAX 4096
+
 /** snapshot_find() - by name. Return: 1 found, 0 not, or a negative errno value. */
 int snapshot_find(struct graph *graph, const char *name, struct snapshot *ret_snapshot,
 		  struct snapdrv_error *err);

@@ -15,9 +15,6 @@
 	"SELECT id, kind, parent, tree, depth, " \
 	"(SELECT in_active FROM tree WHERE tree.id = snapshot.tree) FROM snapshot "
 
-/* Of a damaged database, whose parents may go in a circle; twice what a kernel mounts and more. */
-#define DEPTH_MAX "4096"
-
 static const char kinds[] = {[TREE_LAYER] = 'c', [TREE_ACTIVE] = 'a', [TREE_VIEW] = 'v', '\0'};
 
 static int read_snapshot(struct query *query, struct snapshot *ret_snapshot,
@@ -105,11 +102,11 @@ int snapshot_stack(struct graph *graph, const struct snapshot *snapshot,
 		"WITH RECURSIVE chain(id, parent, tree, level) AS ("
 		" SELECT id, parent, tree, 0 FROM snapshot WHERE id = ?"
 		" UNION ALL SELECT s.id, s.parent, s.tree, level + 1 FROM snapshot s, chain"
-		" WHERE s.id = chain.parent AND level < " DEPTH_MAX ")"
+		" WHERE s.id = chain.parent AND level < ?)"
 		"SELECT tree.id, tree.root_given, tree.root_opaque, in_active FROM chain "
 		"JOIN tree ON tree.id = chain.tree"
 		" ORDER BY level DESC",
-		"i", snapshot->id);
+		"ii", snapshot->id, (int64_t)SNAPSHOT_DEPTH_MAX);
 	cleanup_stack struct tree_stack stack = {0};
 	int ret;
 
