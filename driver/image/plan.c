@@ -134,16 +134,17 @@ int plan_config(struct image_plan *image, char *config, size_t size, struct snap
 		   : 0;
 }
 
-/* Whatever compression the blob has, it says so itself; the media type only has to be honest. */
+/* Others go by the media type, and do not look at the blob. */
 static json_t *layer_descriptor(const struct layer_plan *layer)
 {
-	int is_plain = digest_equal(&layer->blob, &layer->diff);
+	static const char *const types[] = {
+		[COMPRESSION_NONE] = "application/vnd.oci.image.layer.v1.tar",
+		[COMPRESSION_GZIP] = "application/vnd.oci.image.layer.v1.tar+gzip",
+		[COMPRESSION_ZSTD] = "application/vnd.oci.image.layer.v1.tar+zstd",
+	};
 
-	return json_pack("{s:s, s:s, s:I}", "mediaType",
-			 is_plain ? "application/vnd.oci.image.layer.v1.tar"
-				  : "application/vnd.oci.image.layer.v1.tar+gzip",
-			 "digest", digest_format(&layer->blob).text, "size",
-			 (json_int_t)layer->size);
+	return json_pack("{s:s, s:s, s:I}", "mediaType", types[layer->compression], "digest",
+			 digest_format(&layer->blob).text, "size", (json_int_t)layer->size);
 }
 
 int plan_set_manifest(struct image_plan *image, json_t *layers, struct snapdrv_error *err)

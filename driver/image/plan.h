@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "image/platform.h"
 #include "image/source.h"
+#include "layer/inflate.h"
 
 #define IMAGES_MAX 10000 /* of one source */
 
@@ -20,6 +21,8 @@ struct layer_plan {
 	int has_blob; /* the manifest says blob and size; otherwise they are found on the way */
 	struct digest blob;
 	uint64_t size;
+	int is_found; /* blob and size were found on the way, and so was the next */
+	enum compression compression;
 	struct digest diff; /* the config says */
 	struct digest chain;
 };

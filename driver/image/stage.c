@@ -3,6 +3,8 @@
 #include "image/stage.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #define BYTES_MAX (1ull << 40)
 #define RATIO_MAX 1100 /* deflate cannot do more than 1032 */
 #define THREADS_MAX 8
+#define PLAIN_BUFFER (1u << 18)
 
 void intake_init(struct intake *intake, struct graph *graph,
 		 const struct snapdrv_load_options *options)
@@ -246,6 +249,71 @@ int stage_place(struct intake *intake, const struct layer_place *place, const ch
 		ret_staged->blob = blob;
 	}
 	return ret;
+}
+
+static int inflate_to(int from, int to, struct hasher *hasher, struct snapdrv_error *err)
+{
+	const struct layer_input input = input_from_fd(&from);
+	cleanup_free char *buffer = malloc(PLAIN_BUFFER);
+	struct inflater *inflater;
+	ssize_t got = 0;
+	int ret = buffer ? inflater_new(&input, &inflater, err) : fail_memory(err);
+
+	if (ret)
+		return ret;
+	while (!ret && (got = inflater_read(inflater, buffer, PLAIN_BUFFER, err)) > 0) {
+		hasher_update(hasher, buffer, (size_t)got);
+		ret = content_append(to, buffer, (size_t)got, err);
+	}
+	inflater_free(inflater);
+	return got < 0 ? (int)got : ret;
+}
+
+/* The file may be a link to one that somebody writes to: what comes out is looked at once more. */
+static int inflate_blob(struct intake *intake, struct staged *staged, struct store_name *ret_name,
+			struct snapdrv_error *err)
+{
+	struct store *store = &intake->graph->store;
+	cleanup_fd int from = openat(store->session_fd, staged->blob.text, O_RDONLY | O_CLOEXEC);
+	cleanup_fd int to = from < 0 ? -1 : content_create(store, ret_name, err);
+	struct hasher *hasher;
+	struct digest is;
+	int ret;
+
+	if (from < 0)
+		return fail_errno(err, "open a blob");
+	if (to < 0)
+		return to;
+	hasher = hasher_new(err);
+	ret = hasher ? inflate_to(from, to, hasher, err) : -ENOMEM;
+	if (!ret) {
+		is = hasher_final(hasher);
+		ret = digest_equal(&is, &staged->result.diff)
+			      ? 0
+			      : refuse(err, "it changes while it is read");
+	}
+	hasher_free(hasher);
+	if (ret)
+		unlinkat(store->session_fd, ret_name->text, 0);
+	return ret;
+}
+
+int stage_plain(struct intake *intake, struct staged *staged, struct snapdrv_error *err)
+{
+	struct unpack_result *result = &staged->result;
+	struct store_name name;
+	int ret = staged->has_blob ? inflate_blob(intake, staged, &name, err) : 0;
+
+	if (ret)
+		return ret;
+	if (staged->has_blob) {
+		unlinkat(intake->graph->store.session_fd, staged->blob.text, 0);
+		staged->blob = name;
+	}
+	result->blob = result->diff;
+	result->blob_size = result->size;
+	result->compression = COMPRESSION_NONE;
+	return 0;
 }
 
 int stage_bind(struct staged *staged, int lower_fd, struct snapdrv_error *err)

@@ -104,6 +104,12 @@ int stage_place(struct intake *intake, const struct layer_place *place, const ch
 		struct parents_source parents, int lower_fd, int keep_blob,
 		struct staged *ret_staged, struct snapdrv_error *err);
 
+/**
+ * stage_plain() - keep the plain stream as the blob, in place of one whose compression no media type names.
+ * The result is that of the plain stream then.
+ */
+int stage_plain(struct intake *intake, struct staged *staged, struct snapdrv_error *err);
+
 /** stage_bind() - settle what the draft needs of the layers below. As tree_writer_bind(). */
 int stage_bind(struct staged *staged, int lower_fd, struct snapdrv_error *err);
 

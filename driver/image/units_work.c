@@ -32,6 +32,19 @@ static int check_digests(const struct unit *unit, const struct unpack_result *re
 	return 0;
 }
 
+/* A manifest that is made here can only name a blob that has a media type. */
+static int settle_blob(struct units *units, const struct unit *unit, struct staged *staged,
+		       struct snapdrv_error *err)
+{
+	const struct layer_plan *layer = unit->layer;
+	int ret = 0;
+
+	if ((!layer->has_blob || layer->is_found) &&
+	    staged->result.compression == COMPRESSION_OTHER)
+		ret = stage_plain(units->intake, staged, err);
+	return ret ? ret : check_digests(unit, &staged->result, err);
+}
+
 static int has_or_shares_tree(const struct unit *unit)
 {
 	return unit->has_tree || unit->shares_tree;
@@ -127,7 +140,7 @@ static int unpack_again(struct units *units, struct unit *unit, int lower_fd,
 			      "it: load it from a file, or without discarding blobs");
 	ret = unpack_place(units, unit, lower_fd, 0, &again, err);
 	if (!ret)
-		ret = check_digests(unit, &again.result, err);
+		ret = settle_blob(units, unit, &again, err);
 	if (ret) {
 		staged_drop(units->intake, &again);
 		return ret;
@@ -168,7 +181,8 @@ static void learn_blob(struct unit *unit)
 
 	if (layer->has_blob)
 		return;
-	layer->has_blob = 1;
+	layer->has_blob = layer->is_found = 1;
+	layer->compression = unit->staged.result.compression;
 	layer->blob = unit->staged.result.blob;
 	layer->size = unit->staged.result.blob_size;
 }
@@ -196,7 +210,7 @@ static int read_place(struct units *units, struct unit *unit, int keep, struct s
 	}
 	if (ret)
 		return ret;
-	return check_digests(unit, &unit->staged.result, err);
+	return settle_blob(units, unit, &unit->staged, err);
 }
 
 static int read_unit(struct units *units, struct unit *unit, struct snapdrv_error *err)

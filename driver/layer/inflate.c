@@ -297,6 +297,15 @@ int inflater_is_plain(const struct inflater *inflater)
 	return inflater->read == read_plain;
 }
 
+enum compression inflater_compression(const struct inflater *inflater)
+{
+	if (inflater_is_plain(inflater))
+		return COMPRESSION_NONE;
+	if (inflater->gzip)
+		return COMPRESSION_GZIP;
+	return inflater->zstd ? COMPRESSION_ZSTD : COMPRESSION_OTHER;
+}
+
 void inflater_free(struct inflater *inflater)
 {
 	if (!inflater)

@@ -11,6 +11,9 @@
 
 struct inflater;
 
+/** enum compression - how a stream is compressed. OTHER: in a way that no layer's media type has a name for. */
+enum compression { COMPRESSION_NONE, COMPRESSION_GZIP, COMPRESSION_ZSTD, COMPRESSION_OTHER };
+
 /**
  * inflater_new() - find out how an input is compressed, and undo it.
  * @input: borrowed; its first bytes are read at once.
@@ -31,6 +34,9 @@ ssize_t inflater_read(struct inflater *inflater, void *data, size_t size,
 
 /** inflater_is_plain() - whether the input is not compressed. */
 int inflater_is_plain(const struct inflater *inflater);
+
+/** inflater_compression() - what the content says. */
+enum compression inflater_compression(const struct inflater *inflater);
 
 /** inflater_free() - takes NULL. */
 void inflater_free(struct inflater *inflater);

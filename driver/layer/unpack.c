@@ -39,9 +39,10 @@ struct pipeline {
 	struct hasher *blob_hasher;
 	struct hasher *diff_hasher;
 	int blob_is_plain; /* the blob's digest is the DiffID: hashed once */
-	uint64_t taken;	   /* bytes of input */
-	uint64_t told;	   /* of which the progress function knows */
-	uint64_t made;	   /* bytes of plain stream */
+	enum compression compression;
+	uint64_t taken; /* bytes of input */
+	uint64_t told;	/* of which the progress function knows */
+	uint64_t made;	/* bytes of plain stream */
 	int input_ret;
 	struct snapdrv_error input_error;
 	struct finisher *finisher;
@@ -173,7 +174,8 @@ static int run_input(struct pipeline *line, struct snapdrv_error *err)
 
 	if (ret)
 		return ret;
-	line->blob_is_plain = inflater_is_plain(inflater);
+	line->compression = inflater_compression(inflater);
+	line->blob_is_plain = line->compression == COMPRESSION_NONE;
 	ret = pthread_create(&hash, NULL, hash_blob, line);
 	if (ret)
 		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
@@ -292,7 +294,8 @@ static int hash_all(struct pipeline *line, struct snapdrv_error *err)
 
 	if (ret)
 		return ret;
-	line->blob_is_plain = inflater_is_plain(inflater);
+	line->compression = inflater_compression(inflater);
+	line->blob_is_plain = line->compression == COMPRESSION_NONE;
 	while ((got = inflater_read(inflater, buffer, PLAIN_BUFFER_SIZE, err)) > 0) {
 		hasher_update(line->diff_hasher, buffer, (size_t)got);
 		line->made += (uint64_t)got;
@@ -307,6 +310,7 @@ static struct unpack_result finish(struct pipeline *line)
 {
 	struct unpack_result result = {
 		.blob_size = line->taken,
+		.compression = line->compression,
 		.diff = hasher_final(line->diff_hasher),
 		.size = line->made,
 	};

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "layer/inflate.h"
 #include "layer/input.h"
 #include "layer/tree.h"
 #include "snapdrv.h"
@@ -48,8 +49,9 @@ struct unpack_request {
 struct unpack_result {
 	struct digest blob; /* of the input */
 	uint64_t blob_size;
-	struct digest diff; /* the DiffID: of the whole plain stream */
-	uint64_t size;	    /* of the plain stream */
+	enum compression compression; /* of the input */
+	struct digest diff;	      /* the DiffID: of the whole plain stream */
+	uint64_t size;		      /* of the plain stream */
 	uint64_t entries;
 	uint64_t bytes;		    /* of regular files */
 	struct file_prints prints;  /* of most of the files, by inode; for file_prints_done() */

@@ -366,6 +366,41 @@ blobs_discarded() {
 }
 case_ "--discard-blobs keeps no layer blob, and the image works" blobs_discarded
 
+types_of_blobs() {
+	layout <<-'END'
+		for how in ("gzip", "zstd", "xz", "bzip2"):
+		    image = small_image(names=how + ":1", how="none")
+		    for layer in image.layers:
+		        layer.stored = compress(layer.tar, how)
+		    docker_archive([image], how + ".tar")
+	END
+	for how in gzip zstd xz bzip2; do
+		mkdir "$how"
+		tar -xf "$how.tar" -C "$how"
+		type=application/vnd.oci.image.layer.v1.tar
+		[[ $how != gzip && $how != zstd ]] || type+=+$how
+		for source in "$how.tar" "$how" - ; do
+			ROOT=$CASE/store.$how
+			expect_exit 0 snap load "$source" < <([ "$source" != - ] || cat "$how.tar")
+			expect_exit 0 snap inspect "${OUT##* }"
+			same "$type $type" "$(pick '" ".join(l["MediaType"] for l in d[0]["Layers"])' <"$CASE/.stdout")"
+			same true "$(pick 'all(l["BlobKept"] and l["BlobSize"] for l in d[0]["Layers"])' <"$CASE/.stdout")"
+			expect_exit 0 snap check --deep
+			expect_exit 0 snap save "$how:1" --format oci-dir -o "saved.$how"
+			ROOT=$CASE/again.$how
+			expect_exit 0 snap load "saved.$how"
+			skopeo --insecure-policy copy --quiet "oci:saved.$how" "dir:copied.$how" >skopeo.log 2>&1 || fail_ "$(<skopeo.log)"
+			rm -rf "$CASE"/saved.* "$CASE"/copied.*
+			expect_exit 0 snap create "$how:1"
+			same_tree "$FORMS/tree" "$OUT"
+			for ROOT in "$CASE/again.$how" "$CASE/store.$how"; do
+				snap rm --all && snap rmi "$how:1" >/dev/null
+			done
+		done
+	done
+}
+case_ "blobs of a docker-archive are called what they are: gzip, zstd, or else the plain tar is kept" types_of_blobs
+
 again() {
 	expect_exit 0 snap load "$FORMS/dir"
 	find "$ROOT/layers" "$ROOT/content" | sort >first
