@@ -125,11 +125,6 @@ static int commit_image(struct units *units, struct image_plan *image, struct sn
 	for (size_t i = 0; i < image->n_layers; i++) {
 		struct unit *unit = units_find(units, &image->layers[i]);
 
-		/* What another image's place of the same layer brought is this one's too. */
-		if (!image->layers[i].has_blob) {
-			image->layers[i].blob = unit->layer->blob;
-			image->layers[i].size = unit->layer->size;
-		}
 		ret = commit_layer(units, unit, i ? &parent : NULL, &snapshot, err);
 		if (ret)
 			return ret;

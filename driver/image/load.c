@@ -26,9 +26,27 @@ DEFINE_CLEANUP(source, struct source, source_close)
 #define cleanup_plans __attribute__((cleanup(plans_done)))
 #define cleanup_units __attribute__((cleanup(units_done)))
 
-/* Manifest and config are blobs like the layers. */
-static int write_documents(struct intake *intake, struct plans *plans, struct snapdrv_error *err)
+/* What another image's place of the same layer brought is this one's too. */
+static int make_manifest(const struct units *units, struct image_plan *image,
+			 struct snapdrv_error *err)
 {
+	for (size_t i = 0; i < image->n_layers; i++) {
+		struct layer_plan *layer = &image->layers[i];
+		const struct layer_plan *read = units_find(units, layer)->layer;
+
+		layer->has_blob = layer->is_found = 1;
+		layer->blob = read->blob;
+		layer->size = read->size;
+		layer->compression = read->compression;
+	}
+	return plan_make_manifest(image, err);
+}
+
+/* Manifest and config are blobs like the layers. */
+static int write_documents(struct units *units, struct snapdrv_error *err)
+{
+	struct intake *intake = units->intake;
+	struct plans *plans = units->plans;
 	struct store *store = &intake->graph->store;
 	int ret = 0;
 
@@ -38,7 +56,7 @@ static int write_documents(struct intake *intake, struct plans *plans, struct sn
 		if (image->step)
 			continue;
 		if (!image->manifest)
-			ret = plan_make_manifest(image, err);
+			ret = make_manifest(units, image, err);
 		if (!ret)
 			ret = plan_check_names(image, err);
 		if (ret || image->has_files || !intake_keeps_blobs(intake))
@@ -81,7 +99,7 @@ int bring_in_images(struct units *units, struct source *source, struct snapdrv_e
 		if (ret == 1)
 			continue;
 		if (!ret)
-			ret = write_documents(intake, units->plans, err);
+			ret = write_documents(units, err);
 		if (!ret && !(intake->options->flags & SNAPDRV_NO_SYNC)) {
 			intake->sync_ns = -times_now_ns();
 			if (intake->writeback)

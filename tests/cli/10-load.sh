@@ -366,6 +366,27 @@ blobs_discarded() {
 }
 case_ "--discard-blobs keeps no layer blob, and the image works" blobs_discarded
 
+shared_base() {
+	layout <<-'END'
+		base = Layer(small_layer(), "none")
+		docker_archive([Image([base, [file("mine", name)]], names=name + ":1", how="none") for name in ("a", "b")],
+		               "two.tar", links=False)
+	END
+	for options in "" --discard-blobs; do
+		ROOT=$CASE/store$options
+		# shellcheck disable=SC2086 # words are meant
+		expect_exit 0 snap load $options two.tar
+		for name in a b; do
+			expect_exit 0 snap inspect $name:1
+			same true "$(pick 'all(l["Digest"] == l["DiffID"] and l["BlobSize"] for l in d[0]["Layers"])' <"$CASE/.stdout")"
+			expect_exit 0 snap save $name:1 --format oci-dir -o "saved.$name"
+			expect_exit 0 snap --root "$CASE/again.$name$options" load "saved.$name"
+			rm -r "saved.$name"
+		done
+	done
+}
+case_ "two images of a docker-archive over one base layer: the manifests of both name its blob" shared_base
+
 types_of_blobs() {
 	layout <<-'END'
 		for how in ("gzip", "zstd", "xz", "bzip2"):
