@@ -16,6 +16,8 @@
 #include "image/rewrite.h"
 #include "store/content.h"
 
+#define REMOVED "it has been removed or replaced meanwhile"
+
 /* 1 done, 0 it is no document of an image, or negative. */
 static int from_database(struct check *check, const struct digest *digest,
 			 struct store_name *ret_name, struct snapdrv_error *err)
@@ -144,36 +146,29 @@ static int find_again(struct check *check, const struct digest *digest, struct s
 	return found;
 }
 
-static int put_away(struct check *check, const struct damage *damage,
-		    const struct snapdrv_error *why, struct snapdrv_error *err)
-{
-	struct store *store = &check->graph->store;
-	struct digest_text text = digest_format(&damage->digest);
-	int ret = store_begin(store, err);
-
-	if (ret)
-		return ret;
-	ret = db_run(store->db, err, "DELETE FROM blob WHERE digest = ?", "s", text.text);
-	ret = store_end(store, ret < 0 ? ret : 0, err);
-	if (ret)
-		return ret;
-	content_unlink(store, text.text);
-	return check_remedy(check, damage, 0, err, "put away; load or pull the image again%s%s",
-			    *why->message ? ": " : "", why->message);
-}
-
-/* It is not to be had again, so it is read once more: a disk's failure may have been one of a moment. */
+/*
+ * It is not to be had again, so it is read once more: a disk's failure may have been one of a moment. The file stays
+ * open: no other one can be taken for it.
+ */
 static int give_up(struct check *check, const struct damage *damage,
 		   const struct snapdrv_error *why, struct snapdrv_error *err)
 {
+	struct store *store = &check->graph->store;
 	struct snapdrv_error again;
-	int ret = content_verify(&check->graph->store, &damage->digest, &again);
+	cleanup_fd int fd = content_open(store, &damage->digest, &again);
+	int ret = fd < 0 ? fd : content_verify_fd(fd, &damage->digest, &again);
 
 	if (is_lack(ret))
 		return fail_as(err, &again);
 	if (ret == 1)
 		return check_remedy(check, damage, 1, err, "whole when it was read again");
-	return put_away(check, damage, why, err);
+	ret = content_put_away(store, &damage->digest, fd, err);
+	if (ret < 0)
+		return ret;
+	if (!ret)
+		return check_remedy(check, damage, 1, err, REMOVED);
+	return check_remedy(check, damage, 0, err, "put away; load or pull the image again%s%s",
+			    *why->message ? ": " : "", why->message);
 }
 
 static int repair_blob(struct check *check, const struct damage *damage, struct snapdrv_error *err)
@@ -190,7 +185,7 @@ static int repair_blob(struct check *check, const struct damage *damage, struct 
 	if (!ret)
 		return give_up(check, damage, &why, err);
 	ret = content_replace(&check->graph->store, name.text, &damage->digest, err);
-	return ret ? ret : check_remedy(check, damage, 1, err, "%s", how);
+	return ret < 0 ? ret : check_remedy(check, damage, 1, err, "%s", ret ? how : REMOVED);
 }
 
 int repair_blobs(struct check *check, struct snapdrv_error *err)

@@ -43,16 +43,13 @@ int content_size(struct store *store, const struct digest *digest, uint64_t *ret
 	return 1;
 }
 
-int content_verify(struct store *store, const struct digest *digest, struct snapdrv_error *err)
+int content_verify_fd(int fd, const struct digest *digest, struct snapdrv_error *err)
 {
-	cleanup_fd int fd = content_open(store, digest, err);
 	cleanup_free char *buffer = malloc(VERIFY_BUFFER);
-	struct hasher *hasher = fd < 0 || !buffer ? NULL : hasher_new(err);
+	struct hasher *hasher = buffer ? hasher_new(err) : NULL;
 	struct digest found;
 	ssize_t got = 0;
 
-	if (fd < 0)
-		return fd;
 	if (!hasher)
 		return buffer ? -ENOMEM : fail_memory(err);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -63,17 +60,77 @@ int content_verify(struct store *store, const struct digest *digest, struct snap
 	return got < 0 ? (int)got : digest_equal(&found, digest);
 }
 
+int content_verify(struct store *store, const struct digest *digest, struct snapdrv_error *err)
+{
+	cleanup_fd int fd = content_open(store, digest, err);
+
+	return fd < 0 ? fd : content_verify_fd(fd, digest, err);
+}
+
+/* Whether a blob's name still means the file that was opened, or none where that failed. */
+static int is_file(struct store *store, const struct digest *digest, int fd)
+{
+	struct digest_text text = digest_format(digest);
+	struct stat named, opened;
+
+	if (fstatat(store->content_fd, digest_hex(&text), &named, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT && fd < 0;
+	if (fd < 0)
+		return fd != -ENOENT;
+	return !fstat(fd, &opened) && opened.st_dev == named.st_dev &&
+	       opened.st_ino == named.st_ino;
+}
+
+int content_put_away(struct store *store, const struct digest *digest, int fd,
+		     struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	int ret = store_begin(store, err), gone = 0;
+
+	if (ret)
+		return ret;
+	if (is_file(store, digest, fd))
+		gone = db_run(store->db, err, "DELETE FROM blob WHERE digest = ?", "s", text.text);
+	ret = store_end(store, gone < 0 ? gone : 0, err);
+	if (ret || !gone)
+		return ret;
+	/* Which sees for itself that there is no row. */
+	content_unlink(store, text.text);
+	return 1;
+}
+
+/* With the writer's lock: nobody takes the row away, or puts a file there, in between. */
+static int replace(struct store *store, const char *name, const struct digest *digest,
+		   struct snapdrv_error *err)
+{
+	struct digest_text text = digest_format(digest);
+	int found = content_has(store, digest, err);
+
+	if (found == 1 && renameat(store->session_fd, name, store->content_fd, digest_hex(&text)))
+		return fail_errno(err, "replace blob %s", text.text);
+	return found;
+}
+
 int content_replace(struct store *store, const char *name, const struct digest *digest,
 		    struct snapdrv_error *err)
 {
 	struct digest_text text = digest_format(digest);
 	cleanup_fd int fd = openat(store->session_fd, name, O_RDONLY | O_CLOEXEC);
+	int ret, done;
 
 	if (fd < 0 || fsync(fd))
 		return fail_errno(err, "sync blob %s", text.text);
-	if (renameat(store->session_fd, name, store->content_fd, digest_hex(&text)))
-		return fail_errno(err, "replace blob %s", text.text);
-	return file_sync_dir(store->content_fd, err);
+	ret = store_begin(store, err);
+	if (ret)
+		return ret;
+	done = replace(store, name, digest, err);
+	store_rollback(store);
+	if (done != 1) {
+		unlinkat(store->session_fd, name, 0);
+		return done;
+	}
+	ret = file_sync_dir(store->content_fd, err);
+	return ret ? ret : 1;
 }
 
 int content_publish(struct store *store, const char *name, const struct digest *digest,

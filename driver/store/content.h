@@ -23,11 +23,24 @@ int content_size(struct store *store, const struct digest *digest, uint64_t *ret
  */
 int content_verify(struct store *store, const struct digest *digest, struct snapdrv_error *err);
 
+/** content_verify_fd() - content_verify() of a blob that is open. */
+int content_verify_fd(int fd, const struct digest *digest, struct snapdrv_error *err);
+
+/**
+ * content_put_away() - a blob is of no use: forget its row, and remove its file.
+ * @fd: the file that was found to be so, from content_open(); what failed there where it could not be opened.
+ *      Names may have come to mean another file: somebody may remove the image and load it meanwhile.
+ *
+ * Return: 1 done, 0 there is another file by now, or no blob at all; or a negative errno value.
+ */
+int content_put_away(struct store *store, const struct digest *digest, int fd,
+		     struct snapdrv_error *err);
+
 /**
  * content_replace() - put a file of this session in the place of a blob whose file is damaged or missing.
  * @name: complete, and verified. It is on disk when this returns.
  *
- * Return: 0, or a negative errno value; what was there stays then.
+ * Return: 1 done, 0 the store keeps no such blob any more, or a negative errno value; what was there stays then.
  */
 int content_replace(struct store *store, const char *name, const struct digest *digest,
 		    struct snapdrv_error *err);

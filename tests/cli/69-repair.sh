@@ -133,6 +133,27 @@ registry_gone() {
 }
 case_ "a registry that does not answer is said, and the blob put away" registry_gone
 
+# Another process removes the image while its blob is on its way.
+removed_meanwhile() {
+	liar_start "$IMAGE" hold=1000
+	touch "$LIAR_LOG.go"
+	expect_exit 0 snap pull --plain-http "$LIAR/lib/img:1"
+	blob=$ROOT/content/sha256/$(blob_of layer)
+	flip "$blob" 99
+	rm "$LIAR_LOG.go"
+	TMPDIR=$CASE/tmp "$SNAPDRV" --root "$ROOT" check --deep --repair >out 2>&1 &
+	pid=$!
+	wait_for 20 eval 'ls -A "$ROOT/content/partial" 2>/dev/null | grep -q .'
+	expect_exit 0 snap rmi "$LIAR/lib/img:1"
+	touch "$LIAR_LOG.go"
+	wait $pid
+	grep -q "repaired: it has been removed or replaced meanwhile" out || fail_ "$(<out)"
+	same "" "$(ls -A "$ROOT/content/sha256")"
+	same "" "$(ls -A "$ROOT/staging")"
+	liar_stop
+}
+case_ "a blob whose image is removed during the repair is not put back" removed_meanwhile
+
 registry_start first auth
 FIRST=$REGISTRY
 registry_start second auth
