@@ -171,6 +171,7 @@ static int request_token(struct registry *registry, const struct challenge *chal
 		form = refresh_form(registry, challenge, scope, err);
 		ret = form ? url_join(challenge->realm, challenge->realm, &url, err) : -ENOMEM;
 		request.method = "POST";
+		request.is_secret = 1;
 		request.headers = form_headers;
 		request.body = form;
 		request.body_size = form ? strlen(form) : 0;

@@ -419,7 +419,8 @@ static int is_redirect(const struct http_request *request, int status)
 	       (!strcmp(request->method, "GET") || !strcmp(request->method, "HEAD"));
 }
 
-static int check_redirect(const char *from, const char *to, struct snapdrv_error *err)
+static int check_redirect(const struct http_request *request, const char *from, const char *to,
+			  struct snapdrv_error *err)
 {
 	cleanup_free char *joined = NULL;
 	int ret = url_join(from, to, &joined, err);
@@ -428,6 +429,8 @@ static int check_redirect(const char *from, const char *to, struct snapdrv_error
 		return fail_within(err, ret, "redirect");
 	if (url_is_secure(from) && !url_is_secure(to))
 		return refuse(err, "redirect from https to http");
+	if (request->is_secret && !url_same_origin(request->url, to))
+		return refuse(err, "redirect to another server, of what is secret");
 	return 0;
 }
 
@@ -451,7 +454,7 @@ int http_perform(struct http *http, const struct http_request *request,
 			ret_response->url = steal_ptr(&url);
 			return 0;
 		}
-		ret = check_redirect(url, next, err);
+		ret = check_redirect(request, url, next, err);
 		if (ret)
 			return ret;
 		free(url);

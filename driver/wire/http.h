@@ -58,6 +58,7 @@ int http_header_number(const struct http_response *response, const char *name,
  * @authorization: value of that header; it goes to the origin of @url and nowhere else.
  * @body: @body_size bytes to send, or NULL: from @body_fd, which is read from its start; both absent
  *        (NULL, -1) for none.
+ * @is_secret: the body is for the origin of @url and nowhere else: a redirect that leads to another is REFUSED.
  * @body_max: a successful answer that is kept in memory may have so many bytes.
  * @take: gets the body of an answer of status 2xx; it returns 0, or a negative errno value that ends the
  *        request. NULL: it is kept in memory.
@@ -73,6 +74,7 @@ struct http_request {
 	const void *body;
 	int body_fd;
 	uint64_t body_size;
+	int is_secret;
 	size_t body_max;
 	int (*take)(void *arg, const struct http_response *response, const void *data, size_t size,
 		    struct snapdrv_error *err);
@@ -88,7 +90,7 @@ struct http_request {
  *
  * Return: 0, or a negative errno value: -EAGAIN with FAILED when the connection was lost or timed out,
  * and another try may do better; FAILED; REFUSED (a body that is too long, redirects that go in circles,
- * from https to http, or to what is no URL); -ECANCELED; what @take returned.
+ * from https to http, to what is no URL, or elsewhere with a secret); -ECANCELED; what @take returned.
  */
 int http_perform(struct http *http, const struct http_request *request,
 		 struct http_response *ret_response, struct snapdrv_error *err);

@@ -64,6 +64,19 @@ by_digest() {
 }
 case_ "another manifest than the digest that was asked for" by_digest
 
+identity_token() {
+	printf '{"auths": {"127.0.0.1": {"auth": "", "identitytoken": "who+I/am"}}}' >auth.json
+	liar_start "$IMAGES/good" token token-elsewhere
+	sed -i "s/127.0.0.1/$LIAR/" auth.json
+	export REGISTRY_AUTH_FILE=$CASE/auth.json
+	WORDS=('token server' 'redirect to another server')
+	refused 5 snap pull --plain-http "$LIAR/x:1"
+	unset REGISTRY_AUTH_FILE
+	liar_saw "not any('refresh_token' in r['path'] for r in d if r['server'] == 'other')"
+	liar_saw "any('refresh_token' in r['path'] for r in d)"
+}
+case_ "a token server that sends the identity token on to another server" identity_token
+
 truncated() {
 	expect_exit 0 snap images
 	liar_start "$IMAGES/good" always=0 norange

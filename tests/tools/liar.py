@@ -9,6 +9,7 @@ host, to which blobs can be redirected. Each request is a line of JSON in LOG, w
 the connections. The tag `1` of every repository is the layout's first manifest. The twists:
 
 	token[=USER:PASS]	want tokens; with a user, the token server wants that one, else nobody
+	token-elsewhere		redirect forms for a token to the other port, by 307
 	expire=N		a token does for N requests
 	elsewhere		redirect blobs to the other port
 	to=URL			redirect blobs there
@@ -237,7 +238,9 @@ class Handler(BaseHTTPRequestHandler):
         self.form = self.rfile.read(size).decode()
         self.path += "#" + self.form
         self.note()
-        if self.path.startswith("/token"):
+        if self.path.startswith("/token") and "token-elsewhere" in twists and self.server.called == "liar":
+            self.answer(307, headers=[("Location", f"http://127.0.0.1:{other.server_port}/token")])
+        elif self.path.startswith("/token"):
             self.answer(200, b'{"access_token": "token-refreshed"}', "application/json")
         else:
             self.complain(405, "UNSUPPORTED", "read only")
