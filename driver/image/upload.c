@@ -90,6 +90,9 @@ static int find_place(struct registry *registry, const char *repository, const c
 	if (!location)
 		return refuse(err, "the registry names no place to send it to");
 	ret = url_join(response.url, location, &place, err);
+	if (!ret && url_is_secure(response.url) && !url_is_secure(place))
+		ret = refuse(err, "the registry wants it in the clear, by http: %s",
+			     quote(place).text);
 	return ret ? ret
 		   : url_add_query(place, "digest", digest_format(&upload->digest).text, ret_url,
 				   err);

@@ -34,7 +34,12 @@ int registry_has_blob(struct registry *registry, const char *repository,
 int registry_mount_blob(struct registry *registry, const char *repository,
 			const struct upload *upload, struct snapdrv_error *err);
 
-/** registry_put_blob() - send a blob, from its start again when that fails for a passing reason. */
+/**
+ * registry_put_blob() - send a blob, from its start again when that fails for a passing reason.
+ *
+ * Return: 0, or a negative errno value: REFUSED also where a registry that is spoken to by https wants it by
+ * http.
+ */
 int registry_put_blob(struct registry *registry, const char *repository,
 		      const struct upload *upload, struct snapdrv_error *err);
 

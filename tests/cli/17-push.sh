@@ -177,6 +177,16 @@ safe() {
 }
 case_ "push over TLS with a password; without it exit 1 in the registry's words" safe
 
+in_the_clear() {
+	registry_start clear tls "at=http://$PLAIN"
+	: >"$WORK/plain/log"
+	expect_exit 0 snap load "$IMAGES/small"
+	WORDS=("http://$PLAIN" "in the clear")
+	refused 5 snap push --cert-dir "$WORK/certs" small:1 "$REGISTRY/team/small:1"
+	same "" "$(asked plain /)"
+}
+case_ "a registry with TLS that wants a blob by plain HTTP gets none" in_the_clear
+
 read_only() {
 	expect_exit 0 snap load "$IMAGES/small"
 	liar_start "$IMAGES/layers"

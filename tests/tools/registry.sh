@@ -4,11 +4,11 @@
 # To be sourced after lib.sh: real registries (Debian's docker-registry) on free ports of 127.0.0.1, and
 # liar.py, which answers what a real one would not. They end with the test.
 #
-#	registry_start NAME [tls [clientca]] [auth]	its address in $REGISTRY, its directory in $WORK/NAME
+#	registry_start NAME [tls [clientca]] [auth] [at=URL]	its address in $REGISTRY, its directory in $WORK/NAME
 #	registry_fill FROM TO			skopeo copies an image there
 #	liar_start LAYOUT TWIST...		tools/liar.py; its address in $LIAR, its log in $LIAR_LOG
 #
-# The user of `auth` is `me`, the password `secret:word`.
+# With at=URL it says that it is there. The user of `auth` is `me`, the password `secret:word`.
 
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 unset REGISTRY_AUTH_FILE DOCKER_CONFIG XDG_RUNTIME_DIR XDG_CONFIG_HOME
@@ -49,6 +49,7 @@ registry_start() {
 		  addr: 127.0.0.1:0
 		  secret: x
 	END
+	[[ " $* " != *" at="* ]] || echo "  host: $(sed 's/.* at=\([^ ]*\) .*/\1/' <<<" $* ")" >>"$dir/config.yml"
 	if [[ " $* " == *" tls "* ]]; then
 		[ -d "$WORK/certs" ] || make_ca "$WORK/certs"
 		cat >>"$dir/config.yml" <<-END
