@@ -21,7 +21,7 @@ int fetcher_new(struct intake *intake, struct registry *registry, const char *re
 		struct fetcher **ret_fetcher, struct snapdrv_error *err);
 
 /**
- * fetcher_end() - stop, and close all files. With the layers' locks.
+ * fetcher_end() - stop, and close all files. With the layers' locks; what was let go stays as it is.
  * @keep: what came of those that were not kept stays for the next time.
  */
 void fetcher_end(struct fetcher *fetcher, int keep);
@@ -68,7 +68,10 @@ int fetch_again(struct fetch *fetch);
 /** fetcher_stop() - something failed elsewhere: let everybody who waits for a blob go. Takes NULL. */
 void fetcher_stop(struct fetcher *fetcher);
 
-/** fetcher_go_on() - after fetcher_stop(), if there was one: what is not complete comes again. */
-int fetcher_go_on(struct fetcher *fetcher, struct snapdrv_error *err);
+/**
+ * fetcher_let_go() - before the layers' locks are given up: nobody works on a file any more. What is kept, and what has
+ * come whole, can still be read; the rest goes on with fetcher_add(), under the lock again. Takes NULL.
+ */
+void fetcher_let_go(struct fetcher *fetcher);
 
 #endif

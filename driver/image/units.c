@@ -163,11 +163,13 @@ static int lock_missing(struct units *units, struct snapdrv_error *err)
 	if (!digests)
 		return fail_memory(err);
 	/* Those that a stream took on its way come in their order too. */
+	fetcher_let_go(units->fetcher);
 	unlock_layers(&units->intake->graph->store);
 	for (size_t i = 0; i < units->count; i++) {
-		const struct unit *unit = units->items[i];
+		struct unit *unit = units->items[i];
 
-		if (!unit_is_missing(unit))
+		unit->is_locked |= unit_is_missing(unit);
+		if (!unit->is_locked)
 			continue;
 		digests[n++] = unit->layer->diff;
 		if (unit->layer->has_blob)
@@ -182,11 +184,11 @@ static int find_place(struct units *units, struct unit *unit, struct source *sou
 	const struct layer_plan *layer = unit->layer;
 	int found;
 
-	if (unit->place.fd >= 0 || unit->place.staged || unit->place.fetch)
-		return 0;
 	if (units->fetcher)
 		return fetcher_add(units->fetcher, &layer->blob, layer->size, &unit->place.fetch,
 				   err);
+	if (unit->place.fd >= 0 || unit->place.staged)
+		return 0;
 	found = source_layer(source, layer->member, &unit->place, err);
 	if (found < 0)
 		return found;
@@ -199,28 +201,49 @@ static int find_place(struct units *units, struct unit *unit, struct source *sou
 	return 0;
 }
 
+/* Return: 1 something is missing that is not locked, 0 there is no such thing, or negative. */
+static int look_up_all(struct units *units, struct snapdrv_error *err)
+{
+	int any = 0;
+
+	for (size_t i = 0; i < units->count; i++) {
+		struct unit *unit = units->items[i];
+		int ret = look_up(units, unit, err);
+
+		if (ret)
+			return unit_fail(unit, ret, err);
+		any |= unit_is_missing(unit) && !unit->is_locked;
+	}
+	return any;
+}
+
 int units_look_up(struct units *units, struct source *source, struct snapdrv_error *err)
 {
-	int ret = 0;
+	int ret, more;
 
-	for (size_t i = 0; i < units->count && !ret; i++)
-		ret = look_up(units, units->items[i], err);
+	for (size_t i = 0; i < units->count; i++)
+		units->items[i]->is_locked = 0;
 	units->fetcher = source ? source_fetcher(source) : NULL;
-	if (!ret)
-		ret = lock_missing(units, err);
-	if (!ret)
-		ret = fetcher_go_on(units->fetcher, err);
-	/* Again: what was waited for may be there now. */
-	for (size_t i = 0; i < units->count && !ret; i++) {
+	more = look_up_all(units, err);
+	/*
+	 * Again: what was waited for may be there now, and what was there may have gone meanwhile. Each round
+	 * locks more.
+	 */
+	do {
+		ret = more < 0 ? more : lock_missing(units, err);
+		if (!ret)
+			more = look_up_all(units, err);
+	} while (!ret && more == 1);
+	if (ret || more < 0)
+		return ret ? ret : more;
+	for (size_t i = 0; i < units->count && source; i++) {
 		struct unit *unit = units->items[i];
 
-		ret = look_up(units, unit, err);
-		if (!ret && source && unit_is_missing(unit))
-			ret = find_place(units, unit, source, err);
+		ret = unit_is_missing(unit) ? find_place(units, unit, source, err) : 0;
 		if (ret)
 			return unit_fail(unit, ret, err);
 	}
-	return ret;
+	return 0;
 }
 
 /* Return: 1 the tree that was found in the store is not there any more, 0 it is, or negative. */

@@ -19,6 +19,7 @@ struct unit {
 	int wants_blob;	   /* the store does not keep its blob, and it is to */
 	int wants_proof;   /* that its blob is this layer, and of this size, nobody has seen yet */
 	int is_proven;	   /* it was seen here */
+	int is_locked;	   /* other processes wait before they bring it in */
 	int is_taken;	   /* a thread has it, or is through with it */
 	int is_done;	   /* unpacked or read, if it had to be */
 	int is_bound;	   /* its tree is complete */

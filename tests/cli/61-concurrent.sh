@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sixteen processes at one store.
 . "$(dirname "$0")/../lib.sh"
+. "$TOOLS/registry.sh"
 
 IMAGES=$WORK/images
 mkdir "$IMAGES"
@@ -278,3 +279,50 @@ create_is_overtaken() {
 	[[ $OUT == *web* ]] || fail_ "$OUT"
 }
 case_ "a create that fails at its end takes nothing away from another container of that name" create_is_overtaken
+
+# An image is removed while a pull, which needs one of its layers, waits for another layer.
+gone_while_waiting() {
+	layout <<-'END'
+		import random
+		noise = random.Random(7).randbytes
+		lower = Layer([directory("lower"), file("lower/data", noise(2_000_000))])
+		upper = Layer([directory("upper"), file("upper/data", noise(2_000_000))])
+		for name, layers in (("lower", [lower]), ("upper", [upper]), ("both", [lower, upper])):
+		    Layout(Image(layers, names="1")).write_dir(name)
+	END
+	hex_of() {
+		basename "$(find "$1/blobs" -size +1M)"
+	}
+	# A pull of $1 in the background, from a registry that holds blobs back until .go is there.
+	start() {
+		liar_start "$1" hold=700000
+		[ -z "${2-}" ] || touch "$LIAR_LOG.go"
+		TMPDIR=$CASE/tmp "$SNAPDRV" --root "$ROOT" pull --plain-http "$LIAR/$1:1" >"out.$1" 2>&1 &
+		pids+=($!)
+	}
+	local pids=()
+	expect_exit 0 snap load lower --ref lower:1
+	start upper
+	upper_go=$LIAR_LOG.go
+	wait_for 20 test -s "$ROOT/content/partial/$(hex_of upper)"
+	start both now
+	wait_for 20 grep -q /blobs/ "$LIAR_LOG"
+	sleep 1
+	expect_exit 0 snap rmi lower:1
+	start lower
+	lower_go=$LIAR_LOG.go
+	wait_for 20 test -s "$ROOT/content/partial/$(hex_of lower)"
+	touch "$upper_go"
+	wait "${pids[0]}" || fail_ "$(<out.upper)"
+	# The one that waited has to wait once more, and not to write to what somebody else writes.
+	sleep 1
+	kill -0 "${pids[1]}" || fail_ "it did not wait: $(<out.both)"
+	touch "$lower_go"
+	for n in 1 2; do
+		wait "${pids[$n]}" || fail_ "$(<out.both) $(<out.lower)"
+	done
+	expect_exit 0 snap check --deep
+	[ ! -e "$ROOT/content/partial" ] || fail_ "left: $(ls "$ROOT/content/partial")"
+	same "" "$(ls -A "$ROOT/staging")"
+}
+case_ "a layer that goes while a pull waits for another one is locked before it is fetched" gone_while_waiting
