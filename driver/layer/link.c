@@ -132,7 +132,10 @@ int tree_write_link(struct tree_sink *sink, const char *path, const char *target
 		ret = tree_clear_name(writer, dir, fd, name, err);
 		if (ret)
 			return ret;
-		ret = linkat(target_fd, target_name, fd, name, 0);
+		/* With the name the target's directory may have gone, and its descriptor. */
+		errno = ENOENT;
+		ret = target_dir->flags & NODE_GONE ? -1
+						    : linkat(target_fd, target_name, fd, name, 0);
 	}
 	if (ret && (errno == EPERM || errno == ENOENT))
 		return refuse_doubtfully(
