@@ -69,11 +69,14 @@ struct tree_sink_ops {
  * struct tree_sink - to be embedded first in a sink's own struct.
  * @is_no_layer: a whiteout or opaque mark in the archive is REFUSED; an entry for the root itself says nothing.
  * @latest: later mtimes become this one; NULL for none. Borrowed.
+ * @max_implied: most directories that are made only because the names of entries lead through them. One name of
+ *          4095 bytes makes 2047 of them: without a limit of their own, that of entries would be none.
  */
 struct tree_sink {
 	const struct tree_sink_ops *ops;
 	int is_no_layer;
 	const struct timespec *latest;
+	uint64_t max_implied;
 };
 
 #endif

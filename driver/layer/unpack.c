@@ -237,6 +237,7 @@ static int run_tree(struct pipeline *line, struct tree_writer **ret_writer,
 
 		sink->is_no_layer = request->is_no_layer;
 		sink->latest = request->latest;
+		sink->max_implied = request->limits.entries;
 		ret = apply_tar(sink, next_tar_bytes, line, request->limits.entries, ret_count,
 				err);
 	}

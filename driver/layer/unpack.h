@@ -21,9 +21,9 @@
 
 /** struct unpack_limits - what a layer may not exceed. */
 struct unpack_limits {
-	uint64_t entries;
-	uint64_t bytes; /* uncompressed */
-	uint64_t ratio; /* uncompressed for each compressed byte, past the first GiB */
+	uint64_t entries; /* and as many directories that no entry names */
+	uint64_t bytes;	  /* uncompressed */
+	uint64_t ratio;	  /* uncompressed for each compressed byte, past the first GiB */
 };
 
 /** struct unpack_request - what is to be unpacked, and where to; everything is borrowed. */

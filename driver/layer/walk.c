@@ -191,8 +191,12 @@ static void want(struct node *node)
 static int make_missing(struct walk *walk, int fd, const char *name, int is_whiteout,
 			struct snapdrv_error *err)
 {
+	uint64_t most = walk->writer->sink.max_implied;
 	struct node *node;
 
+	if (++walk->writer->n_implied > most)
+		return refuse(err, "more than %llu directories that no entry names",
+			      (unsigned long long)most);
 	if (is_whiteout && unlinkat(fd, name, 0))
 		return fail_errno(err, "replace whiteout %s", quote(name).text);
 	if (mkdirat(fd, name, 0755))

@@ -27,8 +27,9 @@ struct pending_link {
 struct tree_writer {
 	struct tree_sink sink;
 	struct node_table nodes;
-	int carries_out; /* the tree starts as the lower layers' own: layer/carry.h */
-	uint64_t *given; /* then: hashes of the names that this layer gave, in open addressing */
+	uint64_t n_implied; /* directories that were made on the way of names */
+	int carries_out;    /* the tree starts as the lower layers' own: layer/carry.h */
+	uint64_t *given;    /* then: hashes of the names that this layer gave, in open addressing */
 	size_t n_given_places;
 	size_t n_given;
 	uint64_t given_seed;

@@ -54,7 +54,8 @@ void snapdrv_load_times_done(struct snapdrv_load_times *times);
  * @ref:         the name to give to the image instead of its own, or NULL.
  * @platform:    OS/ARCH[/VARIANT] to choose from an index, or NULL for this machine's.
  * @flags:       enum snapdrv_load_flags.
- * @max_entries: most entries of a layer, 0 for 10,000,000.
+ * @max_entries: most entries of a layer, and most directories that are made because names lead through them and
+ *               no entry names them; 0 for 10,000,000.
  * @max_bytes:   most uncompressed bytes of a layer, 0 for 1 TiB.
  * @max_ratio:   most uncompressed bytes for a compressed one, past the first GiB, 0 for 1100.
  * @progress:    called while it works, from any thread but never from two at once; or NULL.

@@ -318,6 +318,21 @@ entries() {
 }
 case_ "refused: a layer of more than ten million entries, without an option" entries
 
+implied() {
+	ROOT=$STORE
+	layout <<-'END'
+		# A name of 4095 bytes leads through 2046 directories; another one each time.
+		layer = [file(f"{n:02}/" + "a/" * 2045 + "ff", "") for n in range(60)]
+		Layout(Image([layer], names="implied:1")).write_dir("implied")
+		Layout(Image([layer[:1]], names="implied:1")).write_dir("one")
+	END
+	WORDS=(implied:1 "'00/a/a" "more than 100 directories that no entry names")
+	refused 5 snap load --max-entries 100 implied
+	expect_exit 0 snap load --max-entries 2046 one
+	expect_exit 0 snap rmi implied:1
+}
+case_ "refused: directories that no entry names, past the limit of entries" implied
+
 # ---- names that would be options ----------------------------------------------------------------------
 
 options_in_config() {
