@@ -239,15 +239,17 @@ int fetcher_add(struct fetcher *fetcher, const struct digest *digest, uint64_t s
 	return ret;
 }
 
-/* Wait for bytes behind @offset. Return: where they end, or negative. */
-static int wait_for(struct fetch *fetch, uint64_t offset, uint64_t *ret_end,
-		    struct snapdrv_error *err)
+/* Wait for bytes behind those that were read. Return: 0 and where they end, or negative. */
+static int wait_for(const struct fetch_reader *reader, uint64_t *ret_end, struct snapdrv_error *err)
 {
+	const struct fetch *fetch = reader->fetch;
 	struct fetcher *fetcher = fetch->fetcher;
+	uint64_t offset = reader->offset;
 	int ret = 0;
 
 	pthread_mutex_lock(&fetcher->lock);
-	while (fetch->have <= offset && fetch->state < FETCH_DONE && !fetcher->is_stopped)
+	while (fetch->have <= offset && fetch->state < FETCH_DONE && !fetcher->is_stopped &&
+	       !reader->is_cancelled)
 		pthread_cond_wait(&fetcher->changed, &fetcher->lock);
 	*ret_end = fetch->have;
 	if (fetch->have <= offset && fetch->state == FETCH_FAILED)
@@ -263,7 +265,7 @@ static ssize_t read_fetch(void *context, void *data, size_t size, struct snapdrv
 	struct fetch_reader *reader = context;
 	uint64_t end;
 	ssize_t got;
-	int ret = wait_for(reader->fetch, reader->offset, &end, err);
+	int ret = wait_for(reader, &end, err);
 
 	if (ret)
 		return ret;
@@ -281,9 +283,20 @@ static ssize_t read_fetch(void *context, void *data, size_t size, struct snapdrv
 	return got;
 }
 
+static void cancel_reader(void *context)
+{
+	struct fetch_reader *reader = context;
+	struct fetcher *fetcher = reader->fetch->fetcher;
+
+	pthread_mutex_lock(&fetcher->lock);
+	reader->is_cancelled = 1;
+	pthread_cond_broadcast(&fetcher->changed);
+	pthread_mutex_unlock(&fetcher->lock);
+}
+
 struct layer_input fetch_input(struct fetch_reader *reader)
 {
-	return (struct layer_input){.read = read_fetch, .context = reader};
+	return (struct layer_input){.read = read_fetch, .cancel = cancel_reader, .context = reader};
 }
 
 int fetch_keep(struct fetch *fetch, struct store_name *ret_blob, struct snapdrv_error *err)

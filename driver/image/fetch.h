@@ -45,6 +45,7 @@ int fetcher_add(struct fetcher *fetcher, const struct digest *digest, uint64_t s
 struct fetch_reader {
 	struct fetch *fetch;
 	uint64_t offset;
+	int is_cancelled;
 };
 
 /**

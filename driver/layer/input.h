@@ -14,11 +14,14 @@
  *           Called from one thread at a time, but not always from the same.
  * @lend:    likewise, but gives the bytes where they lie; they stay until the next call of either. NULL
  *           where they lie nowhere.
- * @context: for both. Borrowed.
+ * @cancel:  lets a call of the others that waits for bytes fail with ECANCELED, also one that comes later; from
+ *           any thread. NULL where nobody waits, or nothing can be done about it.
+ * @context: for all of them. Borrowed.
  */
 struct layer_input {
 	ssize_t (*read)(void *context, void *data, size_t size, struct snapdrv_error *err);
 	ssize_t (*lend)(void *context, const unsigned char **ret_data, struct snapdrv_error *err);
+	void (*cancel)(void *context);
 	void *context;
 };
 

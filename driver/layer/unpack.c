@@ -3,6 +3,7 @@
 #include "layer/unpack.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -31,6 +32,9 @@ DEFINE_CLEANUP(writer, struct tree_writer, tree_writer_free)
 #define cleanup_inflater __attribute__((cleanup(cleanup_inflater_at)))
 #define cleanup_writer __attribute__((cleanup(cleanup_writer_at)))
 
+/* Who gave up first, and so has the reason why the others did. */
+enum failed { FAILED_NOBODY, FAILED_INPUT, FAILED_TREE };
+
 struct pipeline {
 	const struct unpack_request *request;
 	struct ring ring;
@@ -43,19 +47,33 @@ struct pipeline {
 	uint64_t taken; /* bytes of input */
 	uint64_t told;	/* of which the progress function knows */
 	uint64_t made;	/* bytes of plain stream */
-	int input_ret;
+	_Atomic enum failed failed;
 	struct snapdrv_error input_error;
 	struct finisher *finisher;
 	int first; /* the tree has not read from the ring yet */
 };
 
+static void give_up(struct pipeline *line, enum failed who)
+{
+	enum failed nobody = FAILED_NOBODY;
+
+	atomic_compare_exchange_strong(&line->failed, &nobody, who);
+	ring_stop(&line->ring);
+	if (who == FAILED_TREE && line->request->input.cancel)
+		line->request->input.cancel(line->request->input.context);
+}
+
 /* What the inflater reads from: the input, counted and copied on the way. */
 static ssize_t read_input(struct pipeline *line, void *data, size_t size, struct snapdrv_error *err)
 {
 	const struct unpack_request *request = line->request;
-	ssize_t got = request->input.read(request->input.context, data, size, err);
+	ssize_t got;
 	int ret;
 
+	/* Nobody wants the rest of a layer that is refused, and it may have no end. */
+	if (line->failed == FAILED_TREE)
+		return fail(err, SNAPDRV_FAILED, ECANCELED, "given up");
+	got = request->input.read(request->input.context, data, size, err);
 	if (got <= 0)
 		return got;
 	if (request->copy_fd >= 0) {
@@ -189,9 +207,8 @@ static void *input_thread(void *arg)
 {
 	struct pipeline *line = arg;
 
-	line->input_ret = run_input(line, &line->input_error);
-	if (line->input_ret)
-		ring_stop(&line->ring);
+	if (run_input(line, &line->input_error))
+		give_up(line, FAILED_INPUT);
 	return NULL;
 }
 
@@ -269,20 +286,17 @@ static int run(struct pipeline *line, struct tree_writer **ret_writer,
 		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
 	ret = pthread_create(&hash, NULL, hash_thread, line);
 	if (ret) {
-		ring_stop(&line->ring);
+		give_up(line, FAILED_TREE);
 		pthread_join(input, NULL);
 		return fail(err, SNAPDRV_FAILED, ret, "start a thread: %s", strerror(ret));
 	}
 	ret = run_tree(line, ret_writer, ret_count, err);
 	if (ret)
-		ring_stop(&line->ring);
+		give_up(line, FAILED_TREE);
 	pthread_join(input, NULL);
 	pthread_join(hash, NULL);
 	/* A stream that broke off looks like a truncated archive: its own reason is the better one. */
-	if (line->input_ret)
-		return fail(err, line->input_error.code, line->input_error.errnum, "%s",
-			    line->input_error.message);
-	return ret;
+	return line->failed == FAILED_INPUT ? fail_as(err, &line->input_error) : ret;
 }
 
 static int hash_all(struct pipeline *line, struct snapdrv_error *err)

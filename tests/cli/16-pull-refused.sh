@@ -22,6 +22,7 @@ Layout(Image(layers(), names="1", edit_config=one_diff)).write_dir(top + "/fewer
 Layout(Image([Layer([file("plain", noise(100_000))], "none")], names="1")).write_dir(top + "/plain")
 bomb = Layer([file("../../out", "x")])
 Layout(Image([*layers(), bomb], names="1")).write_dir(top + "/climbs")
+Layout(Image([Layer([file("../../out", "x"), file("noise", noise(5_000_000))])], names="1")).write_dir(top + "/early")
 both = Image(layers(), names="1", edit_manifest=lambda m: m.update(manifests=[]))
 Layout(both).write_dir(top + "/both")
 END
@@ -49,6 +50,13 @@ case_ "a manifest that is no JSON" lies 5 'x:1' good nonsense
 case_ "DiffIDs that do not fit the layers" lies 5 'DiffID' swapped
 case_ "fewer DiffIDs than layers" lies 5 'DiffIDs' fewer
 case_ "a layer that climbs out of the root" lies 5 'climbs' climbs
+# Of the layer there comes no more than the entry that is refused, and what the decompressor wants to see of it.
+early() {
+	WORDS=(climbs)
+	liar_start "$IMAGES/early" hold=2000000
+	SNAP_TIMEOUT=20 refused 5 snap pull --plain-http "$LIAR/x:1"
+}
+case_ "a layer that is refused at its first entry does not wait for the rest of it" early
 case_ "a document that is both manifest and index" lies 5 'both' both
 case_ "redirects in a circle" lies 5 'redirects' good loop
 case_ "a redirect to a file" lies 5 'neither http nor https' good to=file:///etc/passwd

@@ -112,6 +112,13 @@ bad_tars() {
 }
 case_ "import of what is truncated or no tar is refused and changes nothing" bad_tars
 
+endless() {
+	WORDS=(bad:1)
+	SNAP_TIMEOUT=10 refused 5 snap import - bad:1 < <(yes)
+	SNAP_TIMEOUT=10 refused 5 snap import - bad:1 < <(yes | gzip -1)
+}
+case_ "import of what is no tar and has no end is refused at once" endless
+
 moves_name() {
 	expect_exit 0 snap import "$WORK/plain.tar" name:1
 	first=$OUT
