@@ -5,6 +5,7 @@
 #include <archive.h>
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
+#include <lzma.h>
 #include <string.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -13,6 +14,9 @@
 #include "base/error.h"
 
 #define IN_SIZE (1u << 18)
+/* A dictionary may have 128 MiB, as a window of zstd's; the decoder takes some kilobytes besides. */
+#define XZ_DICTIONARY_MAX 128u /* MiB */
+#define XZ_MEMORY_MAX ((XZ_DICTIONARY_MAX + 1ull) << 20)
 
 struct inflater {
 	struct layer_input input;
@@ -26,7 +30,8 @@ struct inflater {
 	struct inflate_state *gzip;
 	int in_member; /* within a gzip member or a zstd frame */
 	ZSTD_DStream *zstd;
-	struct archive *filter;
+	lzma_stream xz;
+	struct archive *filter;		   /* bzip2 */
 	struct snapdrv_error filter_error; /* why reading failed beneath libarchive */
 };
 
@@ -154,6 +159,45 @@ static ssize_t read_zstd(struct inflater *inflater, void *data, size_t size,
 	return (ssize_t)out.pos;
 }
 
+static int refuse_xz(lzma_ret why, struct snapdrv_error *err)
+{
+	switch (why) {
+	case LZMA_MEM_ERROR:
+		return fail_memory(err);
+	case LZMA_MEMLIMIT_ERROR:
+		return refuse(err, "xz stream with a dictionary of more than %u MiB",
+			      XZ_DICTIONARY_MAX);
+	case LZMA_BUF_ERROR:
+		return refuse(err, "truncated xz stream");
+	default:
+		return refuse(err, "corrupt xz stream");
+	}
+}
+
+static ssize_t read_xz(struct inflater *inflater, void *data, size_t size,
+		       struct snapdrv_error *err)
+{
+	lzma_stream *xz = &inflater->xz;
+	lzma_ret done = LZMA_OK;
+
+	xz->next_out = data;
+	xz->avail_out = size;
+	while (xz->avail_out && done == LZMA_OK) {
+		int ret = refill(inflater, err);
+
+		if (ret)
+			return ret;
+		xz->next_in = inflater->in + inflater->at;
+		xz->avail_in = inflater->end - inflater->at;
+		/* Only at the end of the input it is known that no other stream follows. */
+		done = lzma_code(xz, inflater->at_end ? LZMA_FINISH : LZMA_RUN);
+		inflater->at = inflater->end - xz->avail_in;
+	}
+	if (done != LZMA_OK && done != LZMA_STREAM_END)
+		return refuse_xz(done, err);
+	return (ssize_t)(size - xz->avail_out);
+}
+
 static int refuse_stream(struct archive *filter, struct snapdrv_error *err)
 {
 	if (archive_errno(filter) == ENOMEM)
@@ -207,7 +251,6 @@ static int start_filter(struct inflater *inflater, struct snapdrv_error *err)
 	inflater->filter = filter;
 	inflater->read = read_filter;
 	archive_read_support_filter_bzip2(filter);
-	archive_read_support_filter_xz(filter);
 	archive_read_support_format_raw(filter);
 	if (archive_read_open(filter, inflater, NULL, feed_filter, NULL) ||
 	    archive_read_next_header(filter, &entry))
@@ -235,6 +278,15 @@ static int start_zstd(struct inflater *inflater, struct snapdrv_error *err)
 	return 0;
 }
 
+static int start_xz(struct inflater *inflater, struct snapdrv_error *err)
+{
+	/* libarchive's own filter would let a stream have a dictionary of 4 GiB. */
+	lzma_ret done = lzma_stream_decoder(&inflater->xz, XZ_MEMORY_MAX, LZMA_CONCATENATED);
+
+	inflater->read = read_xz;
+	return done == LZMA_OK ? 0 : refuse_xz(done, err);
+}
+
 static int starts_with(const struct inflater *inflater, const char *magic, size_t size)
 {
 	return inflater->end >= size && !memcmp(inflater->in, magic, size);
@@ -250,10 +302,9 @@ static int start(struct inflater *inflater, struct snapdrv_error *err)
 	if (inflater->end >= 4 && (inflater->in[0] & 0xf0) == 0x50 &&
 	    !memcmp(inflater->in + 1, "\x2a\x4d\x18", 3))
 		return start_zstd(inflater, err);
-	if (starts_with(inflater, "BZh", 3) || starts_with(inflater,
-							   "\xfd"
-							   "7zXZ",
-							   6))
+	if (starts_with(inflater, "\xfd\x37zXZ", 6))
+		return start_xz(inflater, err);
+	if (starts_with(inflater, "BZh", 3))
 		return start_filter(inflater, err);
 	inflater->read = read_plain;
 	return 0;
@@ -312,6 +363,7 @@ void inflater_free(struct inflater *inflater)
 		return;
 	archive_read_free(inflater->filter);
 	ZSTD_freeDStream(inflater->zstd);
+	lzma_end(&inflater->xz);
 	free(inflater->gzip);
 	free(inflater->own);
 	free(inflater);

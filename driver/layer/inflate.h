@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decompression by content: gzip (ISA-L), zstd, and whatever else libarchive has a filter for. */
+/* Decompression by content: gzip (ISA-L), zstd, xz, bzip2 (libarchive). */
 #ifndef LAYER_INFLATE_H
 #define LAYER_INFLATE_H
 
@@ -27,7 +27,8 @@ int inflater_new(const struct layer_input *input, struct inflater **ret_inflater
 /**
  * inflater_read() - the next plain bytes.
  * Return: @size, or less at the end, or a negative errno value; REFUSED when the stream is corrupt,
- * truncated, or followed by something that is not compressed (zeros are let pass).
+ * truncated, followed by something that is not compressed (zeros are let pass), or, zstd and xz, wants a window
+ * of more than 128 MiB.
  */
 ssize_t inflater_read(struct inflater *inflater, void *data, size_t size,
 		      struct snapdrv_error *err);

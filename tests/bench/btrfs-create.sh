@@ -11,7 +11,7 @@ bench() {
 	command -v mkfs.btrfs >/dev/null || skip_ "there is no mkfs.btrfs"
 	# shellcheck disable=SC2046 # words are meant
 	gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -I"$TOP/driver" -o "$CASE/bench" "$TESTS/bench/btrfs-create.c" \
-		"$LIBRARY" $(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -pthread
+		"$LIBRARY" $(pkg-config --libs jansson libarchive libcrypto libisal liblzma libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -pthread
 	layout "$CASE/image" "$FILES" <<'END'
 import sys
 count = int(sys.argv[2])

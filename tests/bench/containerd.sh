@@ -64,7 +64,7 @@ latency() {
 	# shellcheck disable=SC2046 # words are meant
 	gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -I"$TOP/driver" -o bench "$TESTS/bench/rpc-latency.c" \
 		"$(dirname "$SNAPDRV")"/driver/wire/rpc_*.o "$LIBRARY" \
-		$(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -lgrpc -lgpr -lm -pthread
+		$(pkg-config --libs jansson libarchive libcrypto libisal liblzma libxxhash libzstd mount sqlite3 zlib) -lbtrfsutil -lgrpc -lgpr -lm -pthread
 	daemon_start
 	sleep 2
 	target "an idle daemon, MB resident" "$(awk '/VmRSS/ { printf "%.1f", $2 / 1000 }' "/proc/$(<d.pid)/status")" 25 MB

@@ -24,7 +24,7 @@ MKFS = {
 }
 # No thread of ext4's own that fills inode tables beside what is measured.
 OPTIONS = {"ext4": "loop,noinit_itable", "xfs": "loop", "btrfs": "loop"}
-LIBRARIES = "jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib"
+LIBRARIES = "jansson libarchive libcrypto libisal liblzma libxxhash libzstd mount sqlite3 zlib"
 PR_SET_PDEATHSIG = 1
 
 

@@ -279,6 +279,33 @@ windows() {
 }
 case_ "refused: zstd frames that want a window of gigabytes, in little memory" windows
 
+dictionaries() {
+	layout <<-'END'
+		import lzma
+		stream = tar([file("x", "x" * 100)])
+		# An xz stream whose block says that its dictionary has 64 MiB, 128, 192, 1536, 4096 (the xz file format, 5.3.1).
+		def xz(code):
+		    blob = bytearray(lzma.compress(stream, preset=0))
+		    end = 12 + 4 * blob[12]
+		    assert blob[14:16] == b"\x21\x01", blob
+		    blob[16] = code
+		    blob[end:end + 4] = zlib.crc32(blob[12:end]).to_bytes(4, "little")
+		    return bytes(blob)
+		large = {"half": xz(28), "most": xz(30), "more": xz(31), "gigabytes": xz(37), "all": xz(40),
+		         "second": xz(28) + bytes(8) + xz(37), "cut": xz(28)[:-5], "behind": xz(28) + b"rubbish"}
+		for name, blob in large.items():
+		    layer = Layer(stream, "gzip", blob=blob)
+		    Layout(Image([layer], names=name + ":1")).write_dir(name)
+	END
+	bombs more gigabytes all second
+	[[ $ERR == *"a dictionary of more than 128 MiB" ]] || fail_ "$ERR"
+	bombs cut behind
+	expect_exit 0 snap load half
+	expect_exit 0 snap load most
+	expect_exit 0 snap rmi half:1 most:1
+}
+case_ "refused: xz streams that want a dictionary of gigabytes; 128 MiB are let pass" dictionaries
+
 expanding() {
 	layout <<-'END'
 		# 8 GiB of zeros as a file: members of 16 MiB, the same one again and again.

@@ -22,7 +22,7 @@ program() {
 	shift
 	# shellcheck disable=SC2046 # words are meant
 	TMPDIR=$CASE/tmp gcc -std=gnu17 -Wall -Wextra -Werror -g "$@" -I"$TOP/driver" "$TESTS/cli/threads.c" \
-		"$library" $(pkg-config --libs jansson libarchive libcrypto libisal libxxhash libzstd mount sqlite3 zlib) \
+		"$library" $(pkg-config --libs jansson libarchive libcrypto libisal liblzma libxxhash libzstd mount sqlite3 zlib) \
 		-lbtrfsutil -lm -pthread -o threads
 }
 
