@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
@@ -14,6 +15,15 @@
 int xattr_is_ours(const char *name)
 {
 	return text_starts(name, "trusted.overlay.") || text_starts(name, "user.overlay.");
+}
+
+int xattr_fits(const char *name, mode_t type)
+{
+	if (text_starts(name, "user."))
+		return S_ISREG(type) || S_ISDIR(type);
+	if (text_starts(name, "system.posix_acl_"))
+		return !S_ISLNK(type);
+	return text_starts(name, "trusted.") || text_starts(name, "security.");
 }
 
 int xattr_is_portable(const char *name)

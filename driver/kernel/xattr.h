@@ -4,6 +4,7 @@
 #define KERNEL_XATTR_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "snapdrv.h"
 
@@ -12,6 +13,12 @@
  * (trusted.overlay.*, user.overlay.*), which would redirect lookups when the layer is mounted.
  */
 int xattr_is_ours(const char *name);
+
+/**
+ * xattr_fits() - whether Linux lets a file of this type (S_IFMT's bits) have the attribute. Others it has no namespace
+ * for (macOS's com.apple.*, NFS's own ACLs), or allows for other types only (user.* for files and directories).
+ */
+int xattr_fits(const char *name, mode_t type);
 
 /**
  * xattr_is_portable() - whether an attribute is a file's own on every machine: security.capability and

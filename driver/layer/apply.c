@@ -53,6 +53,7 @@ static la_ssize_t feed_block(struct archive *archive, void *context, const void 
 
 /* The xattrs of an entry, as they are given to the sink; the ACLs' values are owned. */
 struct xattr_list {
+	mode_t type; /* of the entry */
 	struct sink_xattr items[XATTRS_MAX];
 	size_t count;
 	char *acls[2];
@@ -97,6 +98,9 @@ static int is_aufs(const char *path)
 static int add_xattr(struct xattr_list *list, const char *name, const void *value, size_t size,
 		     struct snapdrv_error *err)
 {
+	/* As docker and containerd do. The layer is none the worse: where it came from they meant something. */
+	if (!xattr_fits(name, list->type))
+		return 0;
 	if (list->count == XATTRS_MAX)
 		return refuse(err, "more than %d xattrs", XATTRS_MAX);
 	list->items[list->count++] = (struct sink_xattr){name, value, size};
@@ -121,6 +125,7 @@ static int collect_xattrs(struct archive_entry *entry, struct xattr_list *list,
 	size_t size;
 	int ret = 0;
 
+	list->type = archive_entry_filetype(entry);
 	list->count = 0;
 	archive_entry_xattr_reset(entry);
 	while (!ret && !archive_entry_xattr_next(entry, &name, &value, &size)) {

@@ -119,6 +119,30 @@ endless() {
 }
 case_ "import of what is no tar and has no end is refused at once" endless
 
+other_xattrs() {
+	python - mac.tar <<-'END'
+		import io, sys, tarfile
+		tar = tarfile.open(sys.argv[1], "w", format=tarfile.PAX_FORMAT)
+		member = tarfile.TarInfo("file")
+		member.size = 5
+		member.pax_headers = {"SCHILY.xattr.com.apple.provenance": "x", "SCHILY.xattr.user.kept": "1"}
+		tar.addfile(member, io.BytesIO(b"hello"))
+		member = tarfile.TarInfo("link")
+		member.type, member.linkname = tarfile.SYMTYPE, "file"
+		member.pax_headers = {"SCHILY.xattr.user.lost": "1"}
+		tar.addfile(member)
+		tar.close()
+	END
+	expect_exit 0 snap import mac.tar mac:1
+	expect_exit 0 snap create mac:1
+	same hello "$(<"$OUT/file")"
+	same user.kept "$(getfattr -m '^(user|com)' "$OUT/file" | grep -v '^#' | xargs)"
+	[ -L "$OUT/link" ] || fail_ "no symlink"
+	# The layer is still the tar, with all that it says.
+	cmp mac.tar "$ROOT/content/sha256/$(sha256sum <mac.tar | cut -d' ' -f1)"
+}
+case_ "import leaves out xattrs that Linux has no namespace for, as macOS's tar writes them" other_xattrs
+
 moves_name() {
 	expect_exit 0 snap import "$WORK/plain.tar" name:1
 	first=$OUT
