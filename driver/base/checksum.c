@@ -41,6 +41,11 @@ struct checksum checksum_of(const void *data, size_t size)
 	return canonical(XXH3_128bits(data, size));
 }
 
+uint64_t checksum_short(const void *data, size_t size, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(data, size, seed);
+}
+
 int checksum_equal(const struct checksum *one, const struct checksum *other)
 {
 	return !memcmp(one->bytes, other->bytes, sizeof(one->bytes));

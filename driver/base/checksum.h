@@ -26,6 +26,11 @@ struct checksum {
 /** checksum_of() - of what lies in one piece, at most CHECKSUM_PIECE. */
 struct checksum checksum_of(const void *data, size_t size);
 
+/**
+ * checksum_short() - 64 bits, which depend on @seed too: for tables in memory, never for what is kept.
+ */
+uint64_t checksum_short(const void *data, size_t size, uint64_t seed);
+
 /** checksum_equal() */
 int checksum_equal(const struct checksum *one, const struct checksum *other);
 

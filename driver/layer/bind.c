@@ -98,7 +98,7 @@ int tree_writer_needs_lower(const struct tree_writer *writer)
 {
 	if (writer->carries_out)
 		return 0;
-	if (writer->n_links || writer->needs_view)
+	if (writer->links.first || writer->needs_view)
 		return 1;
 	for (const struct node *node = writer->nodes.root; node; node = node->next) {
 		if (is_implied(node) || is_idle(node))
@@ -257,35 +257,40 @@ static int make_special(int fd, const char *name, int from, const struct stat *s
 	return xattr_copy_name(from, fd, name, NULL, err);
 }
 
-/* An earlier name of the same place holder that was made into a special file. */
-static int link_to_earlier(struct tree_writer *writer, size_t i, int fd, struct snapdrv_error *err)
+/* An earlier name of the same place holder was made into a special file. */
+static int link_to_earlier(struct tree_writer *writer, const struct pending_link *link,
+			   const struct pending_link *earlier, struct snapdrv_error *err)
 {
-	const struct pending_link *link = &writer->links[i];
+	int from_fd = node_fd(&writer->nodes, earlier->dir, err), fd;
 
-	for (size_t j = 0; j < i; j++) {
-		const struct pending_link *earlier = &writer->links[j];
-		int from_fd;
-
-		if (earlier->inode != link->inode || !earlier->is_special)
-			continue;
-		from_fd = node_fd(&writer->nodes, earlier->dir, err);
-		if (from_fd < 0)
-			return from_fd;
-		fd = node_fd(&writer->nodes, link->dir, err);
-		from_fd = fd < 0 ? fd : node_fd(&writer->nodes, earlier->dir, err);
-		if (from_fd < 0)
-			return from_fd;
-		if (unlinkat(fd, link->name, 0) ||
-		    linkat(from_fd, earlier->name, fd, link->name, 0))
-			return fail_errno(err, "link a special file");
-		return 1;
-	}
+	if (from_fd < 0)
+		return from_fd;
+	fd = node_fd(&writer->nodes, link->dir, err);
+	from_fd = fd < 0 ? fd : node_fd(&writer->nodes, earlier->dir, err);
+	if (from_fd < 0)
+		return from_fd;
+	if (unlinkat(fd, link->name, 0) || linkat(from_fd, earlier->name, fd, link->name, 0))
+		return fail_errno(err, "link a special file");
 	return 0;
 }
 
-int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv_error *err)
+static int bind_special(struct tree_writer *writer, struct pending_link *link, int fd, int from,
+			const struct stat *st, struct snapdrv_error *err)
 {
-	struct pending_link *link = &writer->links[i];
+	const struct pending_link *other = map_get(&writer->links.by_inode, &link->inode);
+	int ret;
+
+	if (other && other->is_special)
+		return link_to_earlier(writer, link, other, err);
+	ret = make_special(fd, link->name, from, st, err);
+	link->is_special = 1;
+	/* One that is bound at once is not among them. */
+	return ret || !other ? ret : map_set(&writer->links.by_inode, &link->inode, link, err);
+}
+
+int bind_link(struct tree_writer *writer, struct pending_link *link, int lower_fd,
+	      struct snapdrv_error *err)
+{
 	cleanup_fd int at = -1, from = -1;
 	struct stat st;
 	int fd, ret;
@@ -321,10 +326,7 @@ int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv
 			return fail_errno(err, "open %s below", quote(link->target).text);
 		ret = fill_file(fd, link->name, from, &st, err);
 	} else {
-		ret = link_to_earlier(writer, i, fd, err);
-		if (!ret)
-			ret = make_special(fd, link->name, at, &st, err);
-		link->is_special = 1;
+		ret = bind_special(writer, link, fd, at, &st, err);
 	}
 	return ret < 0 ? ret : set_time(writer, link->dir, err);
 }
@@ -338,8 +340,8 @@ int tree_writer_leave(struct tree_writer *writer, struct snapdrv_error *err)
 {
 	int ret = writer->needs_view ? fail_doubt(writer, err) : 0, fd;
 
-	for (size_t i = 0; i < writer->n_links && !ret; i++)
-		ret = bind_link(writer, i, -1, err);
+	for (struct pending_link *link = writer->links.first; link && !ret; link = link->next)
+		ret = bind_link(writer, link, -1, err);
 	for (struct node *node = writer->nodes.root; node && !ret; node = node->next) {
 		int is_given_root = !node->parent && node->flags & NODE_GIVEN;
 
@@ -359,8 +361,8 @@ int tree_writer_bind(struct tree_writer *writer, int lower_fd, struct snapdrv_er
 		return lower_fd >= 0 ? 1 : fail_doubt(writer, err);
 
 	/* Links first: they change directories, whose times are set again after that. */
-	for (size_t i = 0; i < writer->n_links && !ret; i++)
-		ret = bind_link(writer, i, lower_fd, err);
+	for (struct pending_link *link = writer->links.first; link && !ret; link = link->next)
+		ret = bind_link(writer, link, lower_fd, err);
 	for (struct node *node = writer->nodes.root; node && !ret; node = node->next) {
 		if (is_idle(node))
 			ret = drop_directory(writer, node, err);

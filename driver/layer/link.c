@@ -11,48 +11,109 @@
 #include "base/error.h"
 #include "layer/carry.h"
 
-static int remember_link(struct tree_writer *writer, struct node *dir, const char *name,
-			 ino_t inode, const char *target, struct snapdrv_error *err)
-{
-	struct pending_link *links =
-		reallocarray(writer->links, writer->n_links + 1, sizeof(*links));
-	struct pending_link link = {.dir = dir, .inode = inode};
+/* Where a pending link stands. */
+struct link_name {
+	const struct node *dir;
+	const char *name;
+};
 
-	if (!links)
-		return fail_memory(err);
-	writer->links = links;
-	link.name = strdup(name);
-	link.target = strdup(target);
-	links[writer->n_links++] = link;
-	return link.name && link.target ? 0 : fail_memory(err);
+static uint64_t hash_name(const void *key, uint64_t secret)
+{
+	const struct link_name *at = key;
+
+	return map_hash(at->name, strlen(at->name), secret ^ (uintptr_t)at->dir);
 }
 
-static struct pending_link *find_held(const struct tree_writer *writer, const struct node *dir,
-				      const char *name)
+static int has_name(const void *item, const void *key)
 {
-	for (size_t i = 0; i < writer->n_links; i++) {
-		struct pending_link *link = &writer->links[i];
+	const struct pending_link *link = item;
+	const struct link_name *at = key;
 
-		if (link->dir == dir && !link->is_lost && !strcmp(link->name, name))
-			return link;
+	return link->dir == at->dir && !strcmp(link->name, at->name);
+}
+
+static uint64_t hash_inode(const void *key, uint64_t secret)
+{
+	return map_hash(key, sizeof(ino_t), secret);
+}
+
+static int has_inode(const void *item, const void *key)
+{
+	return ((const struct pending_link *)item)->inode == *(const ino_t *)key;
+}
+
+void links_init(struct pending_links *links)
+{
+	static const struct map_kind by_name = {hash_name, has_name};
+	static const struct map_kind by_inode = {hash_inode, has_inode};
+
+	*links = (struct pending_links){.by_name = {.kind = &by_name},
+					.by_inode = {.kind = &by_inode}};
+}
+
+static void free_link(struct pending_link *link)
+{
+	free(link->name);
+	free(link->target);
+	free(link);
+}
+
+void links_done(struct pending_links *links)
+{
+	struct pending_link *next;
+
+	for (struct pending_link *link = links->first; link; link = next) {
+		next = link->next;
+		free_link(link);
 	}
+	map_done(&links->by_name);
+	map_done(&links->by_inode);
+}
+
+static struct pending_link *new_link(struct node *dir, const char *name, ino_t inode,
+				     const char *target, struct snapdrv_error *err)
+{
+	struct pending_link *link = calloc(1, sizeof(*link));
+
+	if (!link) {
+		fail_memory(err);
+		return NULL;
+	}
+	link->dir = dir;
+	link->inode = inode;
+	link->name = strdup(name);
+	link->target = strdup(target);
+	if (link->name && link->target)
+		return link;
+	free_link(link);
+	fail_memory(err);
 	return NULL;
+}
+
+/* @link: taken over. */
+static int remember_link(struct pending_links *links, struct pending_link *link,
+			 struct snapdrv_error *err)
+{
+	const struct link_name at = {link->dir, link->name};
+	int ret;
+
+	if (links->last)
+		links->last->next = link;
+	else
+		links->first = link;
+	links->last = link;
+	link->same = map_get(&links->by_inode, &link->inode);
+	ret = map_set(&links->by_inode, &link->inode, link, err);
+	return ret ? ret : map_set(&links->by_name, &at, link, err);
 }
 
 void link_lose(struct tree_writer *writer, const struct node *dir, const char *name)
 {
-	struct pending_link *link = find_held(writer, dir, name);
+	const struct link_name at = {dir, name};
+	struct pending_link *link = map_get(&writer->links.by_name, &at);
 
 	if (link)
 		link->is_lost = 1;
-}
-
-static void drop_last(struct tree_writer *writer)
-{
-	struct pending_link *link = &writer->links[--writer->n_links];
-
-	free(link->name);
-	free(link->target);
 }
 
 /* The place holder of a link to what only lower layers can have. With them in view it is bound at once. */
@@ -61,6 +122,7 @@ static int hold_place(struct tree_writer *writer, const char *path, const char *
 {
 	const struct sink_attributes attributes = {.mode = S_IFREG | 0600};
 	char name[NAME_MAX + 1];
+	struct pending_link *link;
 	struct node *dir;
 	struct stat st;
 	int fd = tree_place(writer, path, &dir, name, tree_make_node, &attributes, err), ret;
@@ -69,33 +131,45 @@ static int hold_place(struct tree_writer *writer, const char *path, const char *
 		return fd;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat a place holder");
-	ret = remember_link(writer, dir, name, st.st_ino, lower, err);
-	if (ret || writer->lower_fd < 0)
-		return ret;
-	ret = bind_link(writer, writer->n_links - 1, writer->lower_fd, err);
-	drop_last(writer);
+	link = new_link(dir, name, st.st_ino, lower, err);
+	if (!link)
+		return -ENOMEM;
+	if (writer->lower_fd < 0)
+		return remember_link(&writer->links, link, err);
+	ret = bind_link(writer, link, writer->lower_fd, err);
+	free_link(link);
 	return ret;
+}
+
+/* The inode of one that is lost, or went with its directory, may be another file's by now. */
+static int is_held(const struct pending_link *link)
+{
+	return !link->is_lost && !(link->dir->flags & NODE_GONE);
 }
 
 /* A link to a place holder waits for the same target. */
 static int remember_if_pending(struct tree_writer *writer, struct node *dir, int fd,
 			       const char *name, struct snapdrv_error *err)
 {
+	struct pending_link *link;
 	struct stat st;
 
-	if (!writer->n_links)
+	if (!writer->links.first)
 		return 0;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return fail_errno(err, "stat a hard link");
-	for (size_t i = 0; i < writer->n_links; i++) {
-		const struct pending_link *link = &writer->links[i];
-
-		/* The inode of one that is lost, or went with its directory, may be another file's by now. */
-		if (link->inode == st.st_ino && !link->is_lost && !(link->dir->flags & NODE_GONE))
-			return remember_link(writer, dir, name, st.st_ino, writer->links[i].target,
-					     err);
-	}
-	return 0;
+	link = map_get(&writer->links.by_inode, &st.st_ino);
+	if (!link)
+		return 0;
+	/* What is not held will never be again: it is passed over once. */
+	while (link->same && !is_held(link->same))
+		link->same = link->same->same;
+	if (!is_held(link))
+		link = link->same;
+	if (!link)
+		return 0;
+	link = new_link(dir, name, st.st_ino, link->target, err);
+	return link ? remember_link(&writer->links, link, err) : -ENOMEM;
 }
 
 int tree_write_link(struct tree_sink *sink, const char *path, const char *target,

@@ -222,7 +222,7 @@ static int make_file(struct tree_writer *writer, struct node *dir, const char *n
 	fd = ret ? ret : node_fd(&writer->nodes, dir, err);
 	if (fd < 0)
 		return fd;
-	if (!attributes->n_xattrs && !writer->n_links &&
+	if (!attributes->n_xattrs && !writer->links.first &&
 	    !node_find(&writer->nodes, dir, name, strlen(name)))
 		return finisher_create(writer->finisher, dir, fd, name, mode, attributes->size,
 				       path, &writer->out, err);
@@ -447,6 +447,7 @@ int tree_writer_new(int root_fd, int carries_out, int lower_fd, struct finisher 
 	writer->lower_fd = lower_fd;
 	writer->finisher = finisher;
 	writer->carries_out = carries_out;
+	links_init(&writer->links);
 	ret = node_table_init(&writer->nodes, root_fd, err);
 	if (!ret && carries_out)
 		ret = carry_init(writer, err);
@@ -479,11 +480,7 @@ void tree_writer_free(struct tree_writer *writer)
 		return;
 	/* Only a writer that failed has one, and its finisher is still there. */
 	finisher_drop(writer->finisher, writer->out);
-	for (size_t i = 0; i < writer->n_links; i++) {
-		free(writer->links[i].name);
-		free(writer->links[i].target);
-	}
-	free(writer->links);
+	links_done(&writer->links);
 	carry_done(writer);
 	node_table_done(&writer->nodes);
 	free(writer);

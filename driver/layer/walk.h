@@ -5,6 +5,7 @@
 
 #include <limits.h>
 
+#include "base/map.h"
 #include "layer/node.h"
 #include "layer/tree.h"
 
@@ -16,12 +17,24 @@
 
 /** struct pending_link - a hard link whose target only lower layers can have; bound at the end. */
 struct pending_link {
+	struct pending_link *next; /* in the order of the archive */
+	struct pending_link
+		*same;	  /* the one before it whose place holder has the same inode, or NULL */
 	struct node *dir; /* where it stands: an empty file as a place holder, */
 	char *name;	  /* unless the name is lost */
 	ino_t inode;
 	char *target; /* path from the root, as far as this layer can resolve it */
 	int is_lost; /* something else has taken the name; the inode may be another file's by now */
 	int is_special; /* bound to a symlink, device or FIFO: later names are linked to this one */
+};
+
+/** struct pending_links - all of them; all zero is none. */
+struct pending_links {
+	struct pending_link *first;
+	struct pending_link *last;
+	struct map by_name; /* the latest one that stands under a name of a directory */
+	struct map
+		by_inode; /* the latest one of an inode; while they are bound, a special one if there is any */
 };
 
 struct tree_writer {
@@ -41,8 +54,7 @@ struct tree_writer {
 	const struct sink_attributes *file; /* its attributes; borrowed until its end */
 	struct finisher *finisher;
 	uint64_t file_written; /* the end of what was written so far */
-	struct pending_link *links;
-	size_t n_links;
+	struct pending_links links;
 	int is_doubtful; /* the last refusal may be due to the lower layers being out of view */
 	int needs_view;	 /* there was one: the layer has to be written with them in view */
 	struct snapdrv_error doubt; /* the first one, which stands when there are no lower layers */
@@ -106,8 +118,13 @@ int tree_make_node(int fd, const char *name, const void *what);
 /** link_lose() - a name in @dir is taken away: if a place holder stood there, it is one no more. */
 void link_lose(struct tree_writer *writer, const struct node *dir, const char *name);
 
-/** bind_link() - give the @i-th pending link what it stands for. As tree_writer_bind(). */
-int bind_link(struct tree_writer *writer, size_t i, int lower_fd, struct snapdrv_error *err);
+/** links_init(), links_done() - of a writer. */
+void links_init(struct pending_links *links);
+void links_done(struct pending_links *links);
+
+/** bind_link() - give a pending link what it stands for. As tree_writer_bind(). */
+int bind_link(struct tree_writer *writer, struct pending_link *link, int lower_fd,
+	      struct snapdrv_error *err);
 
 /** tree_write_whiteout(), tree_write_opaque() - the sink's. */
 int tree_write_whiteout(struct tree_sink *sink, const char *path, struct snapdrv_error *err);

@@ -360,6 +360,35 @@ implied() {
 }
 case_ "refused: directories that no entry names, past the limit of entries" implied
 
+# user_time COMMAND...: its milliseconds in the program, without the kernel's, go to the file `user`.
+user_time() {
+	python -c '
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+open("user", "w").write(str(round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime * 1000)))
+sys.exit(status)' "$@"
+}
+many_links() {
+	local once
+	[ "$BACKEND" = overlay ] || skip_optional "only where deletions are marked do links to lower files have to wait"
+	layout <<-'END'
+		# Each is linked to a name of a lower layer, and then each of those once more: an inode has two names.
+		lower = [symlink("low", "target")]
+		for n in (10000, 40000):
+		    links = [hardlink(f"a/{i}", "low") for i in range(n)] + [hardlink(f"b/{i}", f"a/{i}") for i in range(n)]
+		    Layout(Image([lower, [directory("a"), directory("b"), *links]], names=f"links:{n}", how="none")).write_dir(f"links.{n}")
+	END
+	expect_exit 0 user_time "$SNAPDRV" --root "$ROOT" load links.10000
+	once=$(<user)
+	expect_exit 0 user_time "$SNAPDRV" --root "$ROOT" load links.40000
+	figure "10,000 links to a lower name and a link to each: $once ms in the program; 40,000: $(<user) ms"
+	[ "$(<user)" -lt $((7 * once)) ] || fail_ "four times as many took $(<user) ms, not $once"
+	expect_exit 0 snap create --read-only links:10000
+	same target "$(readlink "$OUT/b/9999")"
+	same "$(stat -c %i "$OUT/a/7")" "$(stat -c %i "$OUT/b/7")"
+}
+case_ "four times as many hard links to lower names, and to those, take four times as long, not sixteen" many_links
+
 # ---- names that would be options ----------------------------------------------------------------------
 
 options_in_config() {
