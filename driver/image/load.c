@@ -34,7 +34,8 @@ static int make_manifest(const struct units *units, struct image_plan *image,
 		struct layer_plan *layer = &image->layers[i];
 		const struct layer_plan *read = units_find(units, layer)->layer;
 
-		layer->has_blob = layer->is_found = 1;
+		layer->is_found |= !layer->has_blob;
+		layer->has_blob = 1;
 		layer->blob = read->blob;
 		layer->size = read->size;
 		layer->compression = read->compression;

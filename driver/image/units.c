@@ -14,38 +14,60 @@
 #include "store/content.h"
 #include "store/lock.h"
 
-/* Whether what is read for one does for the other: two images may have one stack of layers and other blobs. */
-static int is_same(const struct layer_plan *one, const struct layer_plan *other)
+static uint64_t hash_digest(const void *key, uint64_t secret)
 {
-	if (!digest_equal(&one->chain, &other->chain))
-		return 0;
-	if (!one->has_blob || !other->has_blob)
-		return 1;
-	return one->size == other->size && digest_equal(&one->blob, &other->blob);
+	return map_hash(key, sizeof(struct digest), secret);
+}
+
+static int has_chain(const void *item, const void *key)
+{
+	return digest_equal(&((const struct unit *)item)->layer->chain, key);
+}
+
+static int has_diff(const void *item, const void *key)
+{
+	return digest_equal(&((const struct unit *)item)->layer->diff, key);
+}
+
+static uint64_t hash_place(const void *key, uint64_t secret)
+{
+	return map_hash(key, sizeof(struct unit_place), secret);
+}
+
+static int has_place(const void *item, const void *key)
+{
+	const struct unit_place *one = &((const struct unit *)item)->key, *other = key;
+
+	return one->size == other->size && digest_equal(&one->blob, &other->blob) &&
+	       digest_equal(&one->chain, &other->chain);
+}
+
+/* What the manifest says, and not what was found on the way. */
+static struct unit_place place_of(const struct layer_plan *layer)
+{
+	struct unit_place place = {.chain = layer->chain};
+
+	if (layer->has_blob && !layer->is_found) {
+		place.blob = layer->blob;
+		place.size = layer->size;
+	}
+	return place;
 }
 
 struct unit *units_find(const struct units *units, const struct layer_plan *layer)
 {
-	for (size_t i = 0; i < units->count; i++) {
-		if (is_same(units->items[i]->layer, layer))
-			return units->items[i];
-	}
-	return NULL;
+	const struct unit_place place = place_of(layer);
+
+	return map_get(&units->by_place, &place);
 }
 
-static struct unit *find_twin(const struct units *units, const struct layer_plan *layer)
+static int enter(struct units *units, struct unit *unit, struct snapdrv_error *err)
 {
-	struct unit *twin = NULL;
+	int ret = map_set(&units->by_place, &unit->key, unit, err);
 
-	for (size_t i = 0; i < units->count; i++) {
-		struct unit *unit = units->items[i];
-
-		if (digest_equal(&unit->layer->chain, &layer->chain))
-			return unit;
-		if (!twin && digest_equal(&unit->layer->diff, &layer->diff))
-			twin = unit;
-	}
-	return twin;
+	if (!ret && !map_get(&units->by_chain, &unit->layer->chain))
+		ret = map_set(&units->by_chain, &unit->layer->chain, unit, err);
+	return ret || unit->twin ? ret : map_set(&units->by_diff, &unit->layer->diff, unit, err);
 }
 
 static int add_unit(struct units *units, struct image_plan *image, size_t index,
@@ -64,19 +86,29 @@ static int add_unit(struct units *units, struct image_plan *image, size_t index,
 	if (!unit)
 		return fail_memory(err);
 	*unit = (struct unit){.image = image, .layer = layer, .place = {.fd = -1}};
-	unit->twin = find_twin(units, layer);
+	unit->key = place_of(layer);
+	unit->twin = map_get(&units->by_chain, &layer->chain);
+	if (!unit->twin)
+		unit->twin = map_get(&units->by_diff, &layer->diff);
 	if (index)
 		unit->parent = units_find(units, &image->layers[index - 1]);
 	items[units->count++] = unit;
-	return 0;
+	return enter(units, unit, err);
 }
 
 int units_make(struct intake *intake, struct plans *plans, struct units *ret_units,
 	       struct snapdrv_error *err)
 {
+	static const struct map_kind by_place = {hash_place, has_place};
+	static const struct map_kind by_chain = {hash_digest, has_chain};
+	static const struct map_kind by_diff = {hash_digest, has_diff};
 	int ret = 0;
 
-	*ret_units = (struct units){.intake = intake, .plans = plans};
+	*ret_units = (struct units){.intake = intake,
+				    .plans = plans,
+				    .by_place = {.kind = &by_place},
+				    .by_chain = {.kind = &by_chain},
+				    .by_diff = {.kind = &by_diff}};
 	pthread_mutex_init(&ret_units->lock, NULL);
 	pthread_cond_init(&ret_units->changed, NULL);
 	for (size_t i = 0; i < plans->count && !ret; i++) {
@@ -97,6 +129,9 @@ void units_done(struct units *units)
 	}
 	free(units->items);
 	detail_done(&units->known);
+	map_done(&units->by_place);
+	map_done(&units->by_chain);
+	map_done(&units->by_diff);
 	unlock_layers(&units->intake->graph->store);
 	pthread_cond_destroy(&units->changed);
 	pthread_mutex_destroy(&units->lock);

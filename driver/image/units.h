@@ -3,14 +3,23 @@
 #ifndef IMAGE_UNITS_H
 #define IMAGE_UNITS_H
 
+#include "base/map.h"
 #include "image/detail.h"
 #include "image/plan.h"
 #include "image/stage.h"
+
+/** struct unit_place - what units are told apart by: two images may have one stack of layers, and other blobs. */
+struct unit_place {
+	struct digest chain;
+	struct digest blob; /* with the size, zero where no manifest names one */
+	uint64_t size;
+};
 
 /** struct unit - a layer in its place: one ChainID, and one blob where the manifest names it. */
 struct unit {
 	struct image_plan *image; /* one that has it */
 	struct layer_plan *layer;
+	struct unit_place key;
 	struct unit *parent; /* NULL for the lowest */
 	struct layer_place place;
 	int is_present;	   /* its snapshot is in the store */
@@ -37,6 +46,9 @@ struct units {
 	struct fetcher *fetcher;   /* where layers come from a registry; borrowed, or NULL */
 	struct unit **items;	   /* parents before their children */
 	size_t count;
+	struct map by_place;
+	struct map by_chain; /* the first one of each ChainID */
+	struct map by_diff;  /* of each DiffID */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int ret; /* the first failure; everybody gives up */

@@ -389,6 +389,34 @@ many_links() {
 }
 case_ "four times as many hard links to lower names, and to those, take four times as long, not sixteen" many_links
 
+many_layers() {
+	local once
+	layout <<-'END'
+		# Images of a hundred layers each, none of them like another; none is there.
+		def manifest(number):
+		    diffs = [sha256(b"%d %d" % (number, n)) for n in range(100)]
+		    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}}).encode()
+		    layers = [{"mediaType": MEDIA["oci"]["none"], "digest": digest, "size": 1} for digest in diffs]
+		    return config, json.dumps({"schemaVersion": 2, "layers": layers, "config": {
+		        "mediaType": MEDIA["oci"]["config"], "digest": sha256(config), "size": len(config)}}).encode()
+		for count in (25, 100):
+		    layout = Layout(small_image(names="many:1"))
+		    layout.index["manifests"] = []
+		    for number in range(count):
+		        config, text = manifest(number)
+		        layout.blobs.update({sha256(config): config, sha256(text): text})
+		        layout.index["manifests"].append({"mediaType": MEDIA["oci"]["manifest"], "digest": sha256(text), "size": len(text),
+		            "annotations": {"org.opencontainers.image.ref.name": f"many:{number}"}})
+		    layout.write_dir(f"many.{count}")
+	END
+	refused 5 user_time "$SNAPDRV" --root "$ROOT" load many.25
+	once=$(<user)
+	refused 5 user_time "$SNAPDRV" --root "$ROOT" load many.100
+	figure "2,500 layers of 25 images: $once ms in the program; 10,000 of 100: $(<user) ms"
+	[ "$(<user)" -lt $((8 * once)) ] || fail_ "four times as many took $(<user) ms, not $once"
+}
+case_ "four times as many layers of one source take four times as long, not sixteen" many_layers
+
 # ---- names that would be options ----------------------------------------------------------------------
 
 options_in_config() {
