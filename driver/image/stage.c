@@ -219,14 +219,35 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 	return 0;
 }
 
+/*
+ * Keep the file itself as the blob, and read the kept one, to its end: what is verified is what is kept, whatever
+ * happens to the file meanwhile. Return: 1 and a name of the session and a descriptor, 0 not possible, or negative.
+ */
+static int keep_file(struct intake *intake, const struct layer_place *place,
+		     struct store_name *ret_blob, int *ret_fd, struct snapdrv_error *err)
+{
+	struct store *store = &intake->graph->store;
+	int kept = content_keep_file(store, place->fd, ret_blob, err), ret;
+
+	if (kept <= 0)
+		return kept;
+	*ret_fd = openat(store->session_fd, ret_blob->text, O_RDONLY | O_CLOEXEC);
+	if (*ret_fd >= 0)
+		return 1;
+	ret = fail_errno(err, "open a blob");
+	unlinkat(store->session_fd, ret_blob->text, 0);
+	return ret;
+}
+
 int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
 		struct parents_source parents, int lower_fd, int keep_blob,
 		struct staged *ret_staged, struct snapdrv_error *err)
 {
 	struct input_range range = {place->fd, place->offset, place->offset + place->size};
 	const struct layer_input input = input_from_range(&range);
+	cleanup_fd int kept_fd = -1;
 	struct store_name blob;
-	int linked = 0, ret;
+	int kept = 0, ret;
 
 	if (place->fetch) {
 		struct fetch_reader reader = {.fetch = place->fetch};
@@ -236,15 +257,17 @@ int stage_place(struct intake *intake, const struct layer_place *place, const ch
 				    err);
 	}
 	if (keep_blob && place->is_whole_file) {
-		linked = content_keep_file(&intake->graph->store, place->fd, &blob, err);
-		if (linked < 0)
-			return linked;
+		kept = keep_file(intake, place, &blob, &kept_fd, err);
+		if (kept < 0)
+			return kept;
+		if (kept)
+			range = (struct input_range){kept_fd, 0, UINT64_MAX};
 	}
 	ret = stage_unpack(intake, &input, label, place->size, parents, lower_fd,
-			   keep_blob && !linked, ret_staged, err);
-	if (linked && ret)
+			   keep_blob && !kept, ret_staged, err);
+	if (kept && ret)
 		unlinkat(intake->graph->store.session_fd, blob.text, 0);
-	if (linked && !ret) {
+	if (kept && !ret) {
 		ret_staged->has_blob = 1;
 		ret_staged->blob = blob;
 	}

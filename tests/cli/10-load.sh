@@ -348,6 +348,27 @@ blobs_linked() {
 }
 case_ "blobs of a layout on the same filesystem are linked, not copied" blobs_linked
 
+# The file may change after it was cloned: what is verified has to be the clone.
+blobs_cloned() {
+	local layers hex call
+	command -v mkfs.btrfs >/dev/null || skip_ "there is no mkfs.btrfs"
+	loop_fs "$CASE/fs" 512M mkfs.btrfs -q
+	cp -r "$FORMS/dir" fs/mine
+	ROOT=$CASE/fs/store
+	strace -f -y -qq -o trace -e trace=ioctl,pread64,read "$SNAPDRV" --root "$ROOT" load fs/mine
+	layers=$(cd fs/mine/blobs/sha256 && for blob in *; do [ "$(head -c 1 "$blob")" = "{" ] || echo "$blob"; done)
+	[ -n "$layers" ]
+	for hex in $layers; do
+		! has "read.*([0-9]*<[^>]*/mine/blobs/sha256/$hex>" trace || fail_ "$hex is read where it came from"
+		content_has "$ROOT" "sha256:$hex"
+	done
+	# A blob stands at the top of the session.
+	for call in 'ioctl([0-9]*<[^>]*/staging/[^/>]*/[^/>]*>, .*FICLONE' 'pread64([0-9]*<[^>]*/staging/[^/>]*/[^/>]*>'; do
+		[ "$(grep -c "$call" trace)" -ge "$(wc -w <<<"$layers")" ] || fail_ "not once for each layer: $call"
+	done
+}
+case_ "blobs that are cloned are verified as they were cloned" blobs_cloned
+
 blobs_discarded() {
 	layout <<-'END'
 		image = small_image(names="small:1")
