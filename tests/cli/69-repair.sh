@@ -143,7 +143,7 @@ removed_meanwhile() {
 	rm "$LIAR_LOG.go"
 	TMPDIR=$CASE/tmp "$SNAPDRV" --root "$ROOT" check --deep --repair >out 2>&1 &
 	pid=$!
-	wait_for 20 eval 'ls -A "$ROOT/content/partial" 2>/dev/null | grep -q .'
+	wait_for 20 eval '[ -n "$(ls -A "$ROOT/content/partial" 2>/dev/null)" ]'
 	expect_exit 0 snap rmi "$LIAR/lib/img:1"
 	touch "$LIAR_LOG.go"
 	wait $pid
