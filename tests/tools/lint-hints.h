@@ -11,6 +11,7 @@ static inline __attribute__((unused)) int hint_negative(int ret)
 
 #define fail(...) hint_negative(fail(__VA_ARGS__))
 #define fail_errno(...) hint_negative(fail_errno(__VA_ARGS__))
+#define fail_as(...) hint_negative(fail_as(__VA_ARGS__))
 #define refuse(...) hint_negative(refuse(__VA_ARGS__))
 #define fail_memory(...) hint_negative(fail_memory(__VA_ARGS__))
 #define fail_within(err, ret, ...)                       \
