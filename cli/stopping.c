@@ -56,7 +56,7 @@ static void *watch(void *arg)
 {
 	struct pollfd fds[] = {{.fd = stopping.signal_fd, .events = POLLIN},
 			       {.fd = stopping.over_fd, .events = POLLIN}};
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo info = {0};
 
 	(void)arg;
 	for (;;) {

@@ -201,11 +201,11 @@ void graph_close(struct graph *graph)
 /* What a directory of the store holds, and how to tell what belongs there. */
 struct stray_search {
 	int dir_fd;
+	int may_be_damaged; /* what a repair put away stays while it may be mounted */
 	const char *where;  /* below it, ending in a slash; or "" */
 	const char *sql;    /* a row for the name, or */
 	const char *prefix; /* of the name in the database */
 	int (*is_known)(int dir_fd, const char *path, const char *name);
-	int may_be_damaged; /* what a repair put away stays while it may be mounted */
 };
 
 static int is_content_dir(int dir_fd, const char *path, const char *name)
@@ -336,16 +336,16 @@ static int find_strays(struct graph *graph, unsigned flags, int session_fd, stru
 {
 	const struct store *store = &graph->store;
 	const struct stray_search searches[] = {
-		{store->layers_fd, "", "SELECT 1 FROM tree WHERE id = ? AND NOT in_active", "",
-		 NULL, 1},
-		{store->active_fd, "", "SELECT 1 FROM tree WHERE id = ? AND in_active", "", NULL,
-		 0},
-		{store->content_fd, "", "SELECT 1 FROM blob WHERE digest = ?", "sha256:", NULL, 0},
-		{store->containers_fd, "", "SELECT 1 FROM live_container WHERE name = ?", "", NULL,
-		 0},
-		{store->layers_fd, SHORT_NAMES_FROM_LAYERS "/", NULL, NULL, is_whole_link, 0},
-		{store->content_fd, "../", NULL, NULL, is_content_dir, 0},
-		{store->staging_fd, "", NULL, NULL, is_dir, 0},
+		{store->layers_fd, 1, "", "SELECT 1 FROM tree WHERE id = ? AND NOT in_active", "",
+		 NULL},
+		{store->active_fd, 0, "", "SELECT 1 FROM tree WHERE id = ? AND in_active", "",
+		 NULL},
+		{store->content_fd, 0, "", "SELECT 1 FROM blob WHERE digest = ?", "sha256:", NULL},
+		{store->containers_fd, 0, "", "SELECT 1 FROM live_container WHERE name = ?", "",
+		 NULL},
+		{store->layers_fd, 0, SHORT_NAMES_FROM_LAYERS "/", NULL, NULL, is_whole_link},
+		{store->content_fd, 0, "../", NULL, NULL, is_content_dir},
+		{store->staging_fd, 0, "", NULL, NULL, is_dir},
 	};
 	size_t count = sizeof(searches) / sizeof(searches[0]) - (flags & STRAYS_ALL ? 0 : 2);
 	int ret = 0;
