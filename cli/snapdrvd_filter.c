@@ -2,6 +2,7 @@
 /* Filters: read into a list of terms, each of which is held against a snapshot. */
 #include "snapdrvd_filter.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <regex.h>
@@ -174,6 +175,7 @@ static int read_value(struct reader *reader, struct term *term)
 	}
 	if (ret || term->op != '~')
 		return ret;
+	assert(term->value);
 	if (is_harmless(term->value) &&
 	    !regcomp(&term->regex, term->value, REG_EXTENDED | REG_NOSUB))
 		return 0;
