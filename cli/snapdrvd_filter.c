@@ -64,7 +64,7 @@ static int unescape(struct reader *reader, char *ret)
 /* @ret_text: for free(3). */
 static int read_quoted(struct reader *reader, char **ret_text)
 {
-	char quote = *reader->at++, *text = malloc(strlen(reader->at) + 1), *to = text;
+	char quote = *reader->at++, *text = calloc(1, strlen(reader->at) + 1), *to = text;
 	int ret = 0;
 
 	if (!text)
