@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -220,23 +221,20 @@ int stage_blob(struct intake *intake, const struct layer_input *input, int copy,
 }
 
 /*
- * Keep the file itself as the blob, and read the kept one, to its end: what is verified is what is kept, whatever
- * happens to the file meanwhile. Return: 1 and a name of the session and a descriptor, 0 not possible, or negative.
+ * A file that was kept as a clone is not read itself: what is verified is what it came from. That is the same as long
+ * as nobody has written there since. (The ctime says more than that: hard links that others make and remove.)
  */
-static int keep_file(struct intake *intake, const struct layer_place *place,
-		     struct store_name *ret_blob, int *ret_fd, struct snapdrv_error *err)
+static int check_unchanged(const struct layer_place *place, const struct stat *before,
+			   struct snapdrv_error *err)
 {
-	struct store *store = &intake->graph->store;
-	int kept = content_keep_file(store, place->fd, ret_blob, err), ret;
+	struct stat now;
 
-	if (kept <= 0)
-		return kept;
-	*ret_fd = openat(store->session_fd, ret_blob->text, O_RDONLY | O_CLOEXEC);
-	if (*ret_fd >= 0)
-		return 1;
-	ret = fail_errno(err, "open a blob");
-	unlinkat(store->session_fd, ret_blob->text, 0);
-	return ret;
+	if (fstat(place->fd, &now))
+		return fail_errno(err, "stat a blob");
+	if (now.st_size == before->st_size && now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
+		return 0;
+	return refuse(err, "it changes while it is read");
 }
 
 int stage_place(struct intake *intake, const struct layer_place *place, const char *label,
@@ -245,9 +243,9 @@ int stage_place(struct intake *intake, const struct layer_place *place, const ch
 {
 	struct input_range range = {place->fd, place->offset, place->offset + place->size};
 	const struct layer_input input = input_from_range(&range);
-	cleanup_fd int kept_fd = -1;
 	struct store_name blob;
-	int kept = 0, ret;
+	struct stat before = {0};
+	int linked = 0, ret;
 
 	if (place->fetch) {
 		struct fetch_reader reader = {.fetch = place->fetch};
@@ -257,17 +255,22 @@ int stage_place(struct intake *intake, const struct layer_place *place, const ch
 				    err);
 	}
 	if (keep_blob && place->is_whole_file) {
-		kept = keep_file(intake, place, &blob, &kept_fd, err);
-		if (kept < 0)
-			return kept;
-		if (kept)
-			range = (struct input_range){kept_fd, 0, UINT64_MAX};
+		if (fstat(place->fd, &before))
+			return fail_errno(err, "stat a blob");
+		linked = content_keep_file(&intake->graph->store, place->fd, &blob, err);
+		if (linked < 0)
+			return linked;
 	}
 	ret = stage_unpack(intake, &input, label, place->size, parents, lower_fd,
-			   keep_blob && !kept, ret_staged, err);
-	if (kept && ret)
+			   keep_blob && !linked, ret_staged, err);
+	if (linked && !ret) {
+		ret = check_unchanged(place, &before, err);
+		if (ret)
+			staged_drop(intake, ret_staged);
+	}
+	if (linked && ret)
 		unlinkat(intake->graph->store.session_fd, blob.text, 0);
-	if (kept && !ret) {
+	if (linked && !ret) {
 		ret_staged->has_blob = 1;
 		ret_staged->blob = blob;
 	}
