@@ -184,7 +184,7 @@ case_() {
 		FILE_STATUS=1
 	fi
 	if [ -z "${KEEP:-}" ]; then
-		rm -rf --one-file-system "$CASE"
+		rm -rf --one-file-system "$CASE" 2>/dev/null
 		[ ! -e "$CASE" ] || { btrfs_drop "$CASE"; rm -rf --one-file-system "$CASE"; }
 	fi
 	CASE_SENTENCE=
