@@ -2,7 +2,6 @@
 /* Adding up what a tree holds for itself, by extents. */
 #include "kernel/usage.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
@@ -15,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/changes.h"
 #include "kernel/dirs.h"
 #include "kernel/file.h"
 
@@ -24,51 +24,10 @@ struct count {
 	struct usage usage;
 	struct dir_walk dirs;
 	dev_t device;
-	ino_t *seen; /* inodes of several names, in open addressing; 0 is an empty place */
-	size_t n_places;
-	size_t n_seen;
+	struct inode_set seen; /* inodes of several names */
 	struct fiemap *map;
 	struct snapdrv_error *err;
 };
-
-static int grow(struct count *count)
-{
-	size_t n_places = count->n_places ? count->n_places * 2 : 256;
-	ino_t *seen = calloc(n_places, sizeof(*seen));
-
-	if (!seen)
-		return fail_memory(count->err);
-	for (size_t i = 0; i < count->n_places; i++) {
-		size_t at = count->seen[i] & (n_places - 1);
-
-		while (count->seen[i] && seen[at])
-			at = (at + 1) & (n_places - 1);
-		if (count->seen[i])
-			seen[at] = count->seen[i];
-	}
-	free(count->seen);
-	count->seen = seen;
-	count->n_places = n_places;
-	return 0;
-}
-
-/* Return: 1 the inode was counted before, 0 it is new, or a negative errno value. */
-static int was_seen(struct count *count, ino_t inode)
-{
-	size_t at;
-
-	if (2 * (count->n_seen + 1) >= count->n_places && grow(count))
-		return -ENOMEM;
-	assert(count->seen);
-	for (at = inode & (count->n_places - 1); count->seen[at];
-	     at = (at + 1) & (count->n_places - 1)) {
-		if (count->seen[at] == inode)
-			return 1;
-	}
-	count->seen[at] = inode;
-	count->n_seen++;
-	return 0;
-}
 
 /* Return: 1 and the bytes that only this file has, 0 the filesystem does not tell, or negative. */
 static int own_extents(struct count *count, int fd, uint64_t *ret_bytes)
@@ -141,9 +100,9 @@ static int count_entry(struct count *count, int dir_fd, const char *name)
 		ret = dirs_enter(&count->dirs, name, count->err);
 		return dirs_is_gone(ret) ? 0 : ret;
 	}
-	ret = st.st_nlink < 2 ? 0 : was_seen(count, st.st_ino);
-	if (ret)
-		return ret < 0 ? ret : 0;
+	ret = st.st_nlink < 2 ? 1 : inode_set_add(&count->seen, st.st_ino, count->err);
+	if (ret <= 0)
+		return ret;
 	count->usage.inodes++;
 	return S_ISREG(st.st_mode) ? count_file(count, dir_fd, name, &st) : 0;
 }
@@ -182,7 +141,7 @@ int usage_of_tree(int fd, struct usage *ret_usage, struct snapdrv_error *err)
 	ret = count.map ? count_tree(&count) : fail_memory(err);
 	dirs_walk_done(&count.dirs);
 	free(count.map);
-	free(count.seen);
+	inode_set_done(&count.seen);
 	if (!ret)
 		*ret_usage = count.usage;
 	return ret;
