@@ -2,7 +2,6 @@
 /* Building images: build. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,8 +154,6 @@ static void fill_options(struct build_values *values)
 	options->n_secrets = values->secrets.count;
 	options->registry = &values->registry;
 }
-
-/* ---- signals ------------------------------------------------------------------------------ */
 
 /* ---- the result --------------------------------------------------------------------------- */
 

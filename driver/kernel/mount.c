@@ -18,6 +18,9 @@
 #include "kernel/file.h"
 #include "kernel/namespace.h"
 
+#define LEAVING_TRIES 20 /* to unmount what nobody is seen to use, */
+#define LEAVING_MS 50	 /* so far apart */
+
 DEFINE_CLEANUP(table, struct libmnt_table, mnt_unref_table)
 DEFINE_CLEANUP(iter, struct libmnt_iter, mnt_free_iter)
 #define cleanup_table __attribute__((cleanup(cleanup_table_at)))
@@ -153,9 +156,6 @@ int mount_detach_below(const char *path, struct snapdrv_error *err)
 	}
 	return ret;
 }
-
-#define LEAVING_TRIES 20 /* to unmount what nobody is seen to use, */
-#define LEAVING_MS 50	 /* so far apart */
 
 /* A mount on top of a directory inside the mount at `path`. */
 static char *mount_on_top(const char *path)

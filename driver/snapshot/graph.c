@@ -358,11 +358,14 @@ static int find_strays(struct graph *graph, unsigned flags, int session_fd, stru
 static int find_under_lock(struct graph *graph, unsigned flags, int session_fd,
 			   struct strays *strays, struct snapdrv_error *err)
 {
-	/* What was removed from the database is not moved away before that is on disk: it would be back after a power cut. */
-	int ret = session_fd < 0 ? 0 : store_flush(&graph->store, err);
+	int ret = 0;
 
-	if (!ret && session_fd >= 0)
-		ret = release_removed(graph, err);
+	/* What was removed from the database is not moved away before that is on disk: it would be back after a power cut. */
+	if (session_fd >= 0) {
+		ret = store_flush(&graph->store, err);
+		if (!ret)
+			ret = release_removed(graph, err);
+	}
 	return ret ? ret : find_strays(graph, flags, session_fd, strays, err);
 }
 

@@ -174,6 +174,10 @@ stands_in() {
 has_open() {
 	[ "$(readlink "/proc/$1/fd/7")" = "$2" ]
 }
+chrooted='import os, sys, time
+os.chroot(sys.argv[1])
+time.sleep(60)'
+
 in_use() {
 	loaded
 	expect_exit 0 snap create --name busy small:1
@@ -199,9 +203,7 @@ in_use() {
 	kill $holder
 	wait $holder 2>/dev/null || :
 	# Whoever is chrooted below it, and has nothing else there.
-	"$PYTHON" -c 'import os, sys, time
-os.chroot(sys.argv[1])
-time.sleep(60)' "$path/etc" &
+	"$PYTHON" -c "$chrooted" "$path/etc" &
 	holder=$!
 	wait_for 5 [ -e "/proc/$holder/root/word" ]
 	expect_exit 4 snap rm busy
@@ -210,9 +212,7 @@ time.sleep(60)' "$path/etc" &
 	if [ "$BACKEND" != vfs ]; then
 		kill $holder
 		wait $holder 2>/dev/null || :
-		unshare -m --propagation private "$PYTHON" -c 'import os, sys, time
-os.chroot(sys.argv[1])
-time.sleep(60)' "$path/etc" &
+		unshare -m --propagation private "$PYTHON" -c "$chrooted" "$path/etc" &
 		holder=$!
 		wait_for 5 [ -e "/proc/$holder/root/word" ]
 		expect_exit 4 snap rm busy
