@@ -27,7 +27,7 @@
 
 # The one list of Debian packages: what is built with, and what is tested with.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libarchive-dev libbtrfsutil-dev libbz2-dev \
-	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libsqlite3-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev \
+	libcurl4-openssl-dev libisal-dev libjansson-dev liblzma-dev libmount-dev libpcre2-dev libsqlite3-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev \
 	golang-github-containerd-containerd-dev libgrpc-dev libprotobuf-c-dev libprotobuf-dev protobuf-c-compiler
 DEMO_PACKAGES := debootstrap runc
 TEST_PACKAGES := $(DEMO_PACKAGES) apache2-utils attr bzip2 btrfs-progs buildah busybox-static ca-certificates clang \
@@ -123,7 +123,7 @@ PROTO_WELL_KNOWN := any empty field_mask timestamp
 PB := $(BUILD)/gen/wire/pb
 PB_SOURCES := $(notdir $(PROTO_SOURCES:=.pb-c.c)) $(PROTO_WELL_KNOWN:%=google/protobuf/%.pb-c.c)
 PB_OBJECTS := $(PB_SOURCES:%.c=$(PB)/%.o)
-DAEMON_LIBS = $(shell pkg-config --libs libprotobuf-c) -lgrpc -lgpr
+DAEMON_LIBS = $(shell pkg-config --libs libpcre2-8 libprotobuf-c)
 
 $(PB)/.made: driver/wire/proto.awk
 	@mkdir -p $(PB)/proto
@@ -141,13 +141,21 @@ $(DAEMON_OBJECTS): ALL_CFLAGS += -I$(BUILD)/gen
 $(DAEMON_OBJECTS): $(PB)/.made
 
 $(BUILD)/snapdrvd: $(DAEMON_OBJECTS) $(RPC_OBJECTS) $(PB_OBJECTS) $(BUILD)/libsnapdrv.a
-	$(call say,LD)$(CC) $(SANITIZE) $^ $(DAEMON_LIBS) $(LDLIBS) -o $@
+	$(call say,LD)$(CC) $(SANITIZE) $^ $(DAEMON_LIBS) -lgrpc -lgpr $(LDLIBS) -o $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libsnapdrv.a
 	$(call say,LD)$(CC) $(SANITIZE) $^ $(LDLIBS) -o $@
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libsnapdrv.a
-	$(call say,LD)$(CC) -fsanitize=fuzzer $(SANITIZE) $^ $(LDLIBS) -o $@
+	$(call say,LD)$(CC) -fsanitize=fuzzer $(SANITIZE) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) $(FUZZER_LIBS) -o $@
+
+# Two of them are about the daemon: its parts without main() and without gRPC.
+DAEMON_FUZZERS := $(BUILD)/tests/fuzz/filter $(BUILD)/tests/fuzz/rpc
+$(DAEMON_FUZZERS:=.o): ALL_CFLAGS += -Icli -I$(BUILD)/gen
+$(DAEMON_FUZZERS:=.o): $(PB)/.made
+$(DAEMON_FUZZERS): FUZZER_LIBS = $(DAEMON_LIBS)
+$(DAEMON_FUZZERS): $(BUILD)/cli/snapdrvd_filter.o $(BUILD)/cli/snapdrvd_log.o $(BUILD)/cli/snapdrvd_regex.o
+$(BUILD)/tests/fuzz/rpc: $(BUILD)/cli/snapdrvd_service.o $(BUILD)/cli/snapdrvd_snapshots.o $(BUILD)/cli/snapdrvd_stores.o $(PB_OBJECTS)
 
 -include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(DOC_OBJECTS:.o=.d) $(UNITS:=.d) \
 	$(RPC_OBJECTS:.o=.d) $(DAEMON_OBJECTS:.o=.d) $(PB_OBJECTS:.o=.d) $(FUZZERS:=.d)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon: its start, its end, and the line that it logs for a call that failed. */
+/* The daemon: its start, its end, and what becomes of a call that is over. */
 #include "snapdrvd.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,39 +16,6 @@
 
 #define N_THREADS 16
 #define GRACE_MS 30000
-
-void daemon_log(const char *format, ...)
-{
-	char line[2048];
-	va_list args;
-	int size;
-
-	va_start(args, format);
-	size = vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	/* What clients send comes along: it is to make no line of its own, and no terminal obey. */
-	for (char *at = line; *at; at++) {
-		if (*at < ' ' || *at > '~')
-			*at = '?';
-	}
-	/* One call for a line: many threads write some. */
-	if (size >= 0)
-		fprintf(stderr, "snapdrvd: %s\n", line);
-}
-
-int daemon_fail(struct snapdrv_error *err, int code, int errnum, const char *format, ...)
-{
-	va_list args;
-
-	if (!err)
-		return -errnum;
-	err->code = code;
-	err->errnum = errnum;
-	va_start(args, format);
-	vsnprintf(err->message, sizeof(err->message), format, args);
-	va_end(args);
-	return -errnum;
-}
 
 /* Counted always; a line in the log for what failed. */
 static void call_over(void *arg, const struct rpc_outcome *outcome)

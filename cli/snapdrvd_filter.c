@@ -2,18 +2,15 @@
 /* Filters: read into a list of terms, each of which is held against a snapshot. */
 #include "snapdrvd_filter.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "snapdrvd.h"
+#include "snapdrvd_regex.h"
 
 #define FILTER_MAX 4096 /* bytes */
-#define GROUPS_MAX 100	/* of a regular expression: glibc's regcomp() calls itself for each */
-#define BOUNDS_MAX 16	/* likewise: it copies what a bound is behind */
 
 struct term {
 	struct term *next;
@@ -21,7 +18,7 @@ struct term {
 	char *key;   /* the others, with dots between; or NULL */
 	char op;     /* '=', '!', '~', or 0: it is there */
 	char *value;
-	regex_t regex; /* of '~' */
+	struct regex *regex; /* of '~' */
 };
 
 struct filter {
@@ -140,25 +137,6 @@ static int read_field(struct reader *reader, struct term *term)
 	return ret;
 }
 
-/*
- * Whether regcomp(3) and regexec(3) can be left alone with it: not without end are groups in each other, bounds of
- * groups or of other repetitions, and references back.
- */
-static int is_harmless(const char *pattern)
-{
-	size_t groups = 0, bounds = 0;
-
-	for (const char *at = pattern; *at; at++) {
-		groups += *at == '(';
-		bounds += *at == '{';
-		if (*at == '{' && at > pattern && strchr(")}*+?", at[-1]))
-			return 0;
-		if (*at == '\\' && isdigit((unsigned char)at[1]))
-			return 0;
-	}
-	return groups <= GROUPS_MAX && bounds <= BOUNDS_MAX;
-}
-
 static int read_value(struct reader *reader, struct term *term)
 {
 	size_t length;
@@ -173,15 +151,7 @@ static int read_value(struct reader *reader, struct term *term)
 		if (!term->value)
 			ret = daemon_fail(reader->err, SNAPDRV_FAILED, ENOMEM, "out of memory");
 	}
-	if (ret || term->op != '~')
-		return ret;
-	assert(term->value);
-	if (is_harmless(term->value) &&
-	    !regcomp(&term->regex, term->value, REG_EXTENDED | REG_NOSUB))
-		return 0;
-	free(term->value);
-	term->value = NULL;
-	return wrong(reader, "not a regular expression, or too complicated a one");
+	return ret || term->op != '~' ? ret : regex_new(term->value, &term->regex, reader->err);
 }
 
 static int read_term(struct reader *reader, struct term *term)
@@ -255,8 +225,9 @@ static const char *find_value(const struct term *term, const struct snapdrv_snap
 	return strcmp(term->field, "kind") ? NULL : kinds[snapshot->kind];
 }
 
-/* What is not there is empty for all but ==. */
-static int holds(const struct term *term, const struct snapdrv_snapshot *snapshot)
+/* What is not there is empty for all but ==. Return: 1, 0, or negative. */
+static int holds(const struct term *term, const struct snapdrv_snapshot *snapshot,
+		 struct snapdrv_error *err)
 {
 	const char *value = find_value(term, snapshot);
 
@@ -266,19 +237,20 @@ static int holds(const struct term *term, const struct snapdrv_snapshot *snapsho
 	case '!':
 		return strcmp(value ? value : "", term->value) != 0;
 	case '~':
-		return !regexec(&term->regex, value ? value : "", 0, NULL, 0);
+		return regex_matches(term->regex, value ? value : "", err);
 	default:
 		return value != NULL;
 	}
 }
 
-int filter_matches(const struct filter *filter, const struct snapdrv_snapshot *snapshot)
+int filter_matches(const struct filter *filter, const struct snapdrv_snapshot *snapshot,
+		   struct snapdrv_error *err)
 {
-	for (const struct term *term = filter->terms; term; term = term->next) {
-		if (!holds(term, snapshot))
-			return 0;
-	}
-	return 1;
+	int ret = 1;
+
+	for (const struct term *term = filter->terms; term && ret == 1; term = term->next)
+		ret = holds(term, snapshot, err);
+	return ret;
 }
 
 void filter_free(struct filter *filter)
@@ -287,8 +259,7 @@ void filter_free(struct filter *filter)
 		struct term *term = filter->terms;
 
 		filter->terms = term->next;
-		if (term->op == '~' && term->value)
-			regfree(&term->regex);
+		regex_free(term->regex);
 		free(term->field);
 		free(term->key);
 		free(term->value);

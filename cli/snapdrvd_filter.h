@@ -14,8 +14,9 @@ struct filter;
 /** filter_parse() - Return: 0 and what is for filter_free(), or a negative errno value; USAGE. */
 int filter_parse(const char *text, struct filter **ret_filter, struct snapdrv_error *err);
 
-/** filter_matches() - whether it holds for a snapshot. */
-int filter_matches(const struct filter *filter, const struct snapdrv_snapshot *snapshot);
+/** filter_matches() - whether it holds for a snapshot. Return: 1, 0, or a negative errno value; USAGE. */
+int filter_matches(const struct filter *filter, const struct snapdrv_snapshot *snapshot,
+		   struct snapdrv_error *err);
 
 /** filter_free() - takes NULL. */
 void filter_free(struct filter *filter);

@@ -306,13 +306,14 @@ struct listing {
 	struct snapdrv_error *err;
 };
 
+/* Return: 1, 0, or negative. */
 static int is_wanted(const struct listing *listing, const struct snapdrv_snapshot *snapshot)
 {
-	for (size_t i = 0; i < listing->n_filters; i++) {
-		if (filter_matches(listing->filters[i], snapshot))
-			return 1;
-	}
-	return !listing->n_filters;
+	int ret = !listing->n_filters;
+
+	for (size_t i = 0; i < listing->n_filters && !ret; i++)
+		ret = filter_matches(listing->filters[i], snapshot, listing->err);
+	return ret;
 }
 
 static int send_chunk(struct listing *listing)
@@ -352,10 +353,10 @@ static int list_one(void *arg, const struct snapdrv_snapshot *snapshot)
 {
 	struct listing *listing = arg;
 	struct packed_info packed;
-	int ret;
+	int ret = is_wanted(listing, snapshot);
 
-	if (!is_wanted(listing, snapshot))
-		return 0;
+	if (ret <= 0)
+		return ret;
 	ret = info_pack(&packed, snapshot, listing->err);
 	if (ret)
 		return ret;

@@ -280,7 +280,7 @@ tidy_one() {
 	local flags stamp limit="${TIDY_NODES:+-Xclang -analyzer-config -Xclang max-nodes=$TIDY_NODES}"
 	flags="-std=gnu17 -D_GNU_SOURCE -Idriver -Ibuild/gen $PKG_FLAGS"
 	case $1 in
-	driver/base/error.c | cli/snapdrvd.c) ;;
+	driver/base/error.c | cli/snapdrvd_log.c) ;;
 	cli/snapdrvd*) flags+=" -include tests/tools/lint-hints-daemon.h" ;;
 	driver/*) flags+=" -include tests/tools/lint-hints.h" ;;
 	esac
