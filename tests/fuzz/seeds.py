@@ -185,6 +185,63 @@ seeds("http", [b"\x50https://h:1/v2/x\n/up/load?a=b\nretry-after: 120\nwww-authe
 words("http", "https://", "http://", "//", "@", "www-authenticate: ", "Bearer ", "Basic ", "realm=", "service=", "scope=",
       "retry-after: ", " GMT", '"errors"', '"code"', '"message"', "\n\n")
 
+# ---- the daemon's calls -------------------------------------------------------------------------------
+
+seeds("filter", ["name==x", "kind!=view,parent~=^default/", 'labels."containerd.io/gc.root"', "labels.a==b", "labels.a.b~=|a(b\\||c)|",
+                 "name==/a\\/b/,labels.x", r'name=="\x41\n"', "parent==,kind==active", "", ",", "name", "name~=(a|b)*c{1,3}"])
+words("filter", "name", "parent", "kind", "labels.", "==", "!=", "~=", '"', "|", "/", ",", "active", "committed", "view", "\\x",
+      "[[:alpha:]]", "[^", "{1,2}", "^", "$", ".*")
+
+
+def number(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def proto(*fields):
+    """A message of protobuf: (number of the field, text or bytes or a whole number)."""
+    out = b""
+    for at, value in fields:
+        if isinstance(value, int):
+            out += number(at << 3) + number(value)
+        else:
+            value = value if isinstance(value, bytes) else value.encode()
+            out += number(at << 3 | 2) + number(len(value)) + value
+    return out
+
+
+def label(key, value):
+    return proto((1, key), (2, value))
+
+
+# The methods in the order of the daemon's table; fields as in containerd's snapshots.proto.
+PREPARE, VIEW, MOUNTS, COMMIT, REMOVE, STAT, UPDATE, LIST, USAGE, CLEANUP = range(10)
+
+
+def calls(*messages):
+    return (ff + ff).join(bytes([method]) + proto((1, "snapdrv"), *fields) for method, *fields in messages)
+
+
+made = [(PREPARE, (2, "a")), (COMMIT, (2, "one"), (3, "a")), (PREPARE, (2, "b"), (3, "one"), (4, label("k", "v")))]
+chain = "sha256:" + "ab" * 32
+seeds("rpc", [
+    calls(*made, (MOUNTS, (2, "b")), (USAGE, (2, "b")), (STAT, (2, "b")), (LIST,), (REMOVE, (2, "b")), (REMOVE, (2, "one")), (CLEANUP,)),
+    calls(*made, (VIEW, (2, "v"), (3, "one")), (COMMIT, (2, "two"), (3, "b"), (4, label("x", "y"))), (REMOVE, (2, "one")), (REMOVE, (2, "v")),
+          (LIST, (2, "kind==committed"), (2, "labels.x"))),
+    calls(*made, (UPDATE, (2, proto((1, "b"), (6, label("n", "w")))), (3, proto((1, "labels.n"), (1, "labels.k")))),
+          (UPDATE, (2, proto((1, "b"), (6, label("all", "")))), (3, proto((1, "labels"))))),
+    calls((PREPARE, (2, "r"), (4, label("containerd.io/snapshot.ref", chain))), (PREPARE, (2, "r")), (STAT, (2, chain))),
+    calls((PREPARE, (2, "late")), (PREPARE, (2, "low")), (COMMIT, (2, "low1"), (3, "low")), (COMMIT, (2, "high"), (3, "late"), (5, "low1"))),
+    calls((PREPARE, (2, "m"), (4, label("containerd.io/snapshot/uidmapping", "0:1000:10")),
+           (4, label("containerd.io/snapshot/gidmapping", "0:1000:10"))), (MOUNTS, (2, "m"))),
+    calls((PREPARE, (2, "../../outside")), (PREPARE, (2, "")), (PREPARE, (2, ff + b"\xc3")), (COMMIT, (2, "x"), (3, "none"))),
+])
+words("rpc", ff + ff, b"\x12\x01a", b"\x12\x01b", b"\x1a\x03one", b"\x12\x03one", "labels.", "containerd.io/snapshot.ref",
+      "containerd.io/snapshot/uidmapping", "containerd.io/snapshot/gidmapping", "0:1000:10", chain, "../", b"\x22\x06")
+
 # ---- Dockerfiles ----------------------------------------------------------------------------------------
 
 for path in sorted(glob.glob(HERE + "/../build/*/Dockerfile")):
