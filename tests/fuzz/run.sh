@@ -103,7 +103,7 @@ fuzz() {
 PARSERS="base/digest base/json base/text build/glob build/ignore build/pattern build/recipe build/recipe_from
 	build/recipe_lines build/recipe_mount build/recipe_step build/recipe_values build/recipe_words build/words image/annotations image/bundle image/changes image/docker image/layout
 	image/plan image/platform image/reference image/source image/stream image/user layer/acl layer/apply layer/bind
-	layer/finish layer/finish_lane layer/header layer/inflate layer/link layer/marks layer/members layer/node layer/tar layer/tree
+	layer/finish layer/finish_lane layer/inflate layer/link layer/marks layer/members layer/node layer/tar layer/tree
 	layer/unpack store/db wire/challenge wire/retry wire/url"
 coverage() {
 	local name objects=() files=()
