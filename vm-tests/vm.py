@@ -227,7 +227,7 @@ class Guest:
                     shutil.copyfileobj(source, target)
         return initrd
 
-    def run(self, script, files=None, disks=(), limit=240, processors=1):
+    def run(self, script, files=None, disks=(), limit=600, processors=1):
         results, console = os.path.join(self.work, "results"), os.path.join(self.work, "console")
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", PROCESSOR, "-m", str(self.memory), "-smp", str(processors),
                    "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
