@@ -140,4 +140,7 @@ void daemon_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int daemon_fail(struct snapdrv_error *err, int code, int errnum, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/** daemon_no_memory() - likewise, for want of memory. Return: -ENOMEM. */
+int daemon_no_memory(struct snapdrv_error *err);
+
 #endif

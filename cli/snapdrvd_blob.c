@@ -101,7 +101,7 @@ static struct blob *blob_new(const struct turn *turn, struct snapdrv_error *err)
 	struct blob *blob = calloc(1, sizeof(*blob));
 
 	if (!blob) {
-		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		daemon_no_memory(err);
 		return NULL;
 	}
 	blob->call = turn->call;
@@ -308,7 +308,7 @@ int blob_create(const struct turn *turn, const char *ref, struct blob **ret_blob
 	snprintf(made_up, sizeof(made_up), "snapdrv-%016llx", (unsigned long long)chance);
 	blob->buffer = malloc(WRITE_SIZE);
 	ret = blob->buffer ? open_stream(blob, CONTENT "Write", namespace, err)
-			   : daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+			   : daemon_no_memory(err);
 	free(namespace);
 	request.ref = *ref ? (char *)ref : made_up;
 	request.action = CONTAINERD__SERVICES__CONTENT__V1__WRITE_ACTION__STAT;
@@ -364,7 +364,7 @@ int blob_commit(struct blob *blob, const char *digest, uint64_t size,
 	WriteRequest request = CONTAINERD__SERVICES__CONTENT__V1__WRITE_CONTENT_REQUEST__INIT;
 	LabelsEntry *entries = calloc(n_labels + 1, sizeof(*entries));
 	LabelsEntry **list = calloc(n_labels + 1, sizeof(*list));
-	int ret = entries && list ? 0 : daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	int ret = entries && list ? 0 : daemon_no_memory(err);
 
 	if (!ret && blob->used) {
 		ret = send_buffer(blob);

@@ -142,7 +142,7 @@ static int commit_layer(struct blob *blob, const DiffRequest *request,
 	int ret;
 
 	if (!labels)
-		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return daemon_no_memory(err);
 	for (size_t i = 0; i < request->n_labels; i++) {
 		if (strcmp(request->labels[i]->key, LABEL_UNCOMPRESSED))
 			labels[count++] = (struct snapdrv_label){request->labels[i]->key,

@@ -65,7 +65,7 @@ static int read_quoted(struct reader *reader, char **ret_text)
 	int ret = 0;
 
 	if (!text)
-		return daemon_fail(reader->err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return daemon_no_memory(reader->err);
 	while (!ret && *reader->at && *reader->at != quote) {
 		char next = *reader->at++;
 
@@ -102,7 +102,7 @@ static int read_part(struct reader *reader, char **ret_part)
 		return wrong(reader, "a field is expected");
 	*ret_part = strndup(reader->at, length);
 	reader->at += length;
-	return *ret_part ? 0 : daemon_fail(reader->err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+	return *ret_part ? 0 : daemon_no_memory(reader->err);
 }
 
 static int add_part(struct term *term, char *part)
@@ -132,7 +132,7 @@ static int read_field(struct reader *reader, struct term *term)
 		reader->at++;
 		ret = read_part(reader, &part);
 		if (part && add_part(term, part))
-			ret = daemon_fail(reader->err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+			ret = daemon_no_memory(reader->err);
 	}
 	return ret;
 }
@@ -149,7 +149,7 @@ static int read_value(struct reader *reader, struct term *term)
 		term->value = strndup(reader->at, length);
 		reader->at += length;
 		if (!term->value)
-			ret = daemon_fail(reader->err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+			ret = daemon_no_memory(reader->err);
 	}
 	return ret || term->op != '~' ? ret : regex_new(term->value, &term->regex, reader->err);
 }
@@ -175,14 +175,13 @@ int filter_parse(const char *text, struct filter **ret_filter, struct snapdrv_er
 	int ret = 0;
 
 	if (!filter)
-		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return daemon_no_memory(err);
 	if (strlen(text) > FILTER_MAX)
 		ret = wrong(&reader, "it is too long");
 	last = &filter->terms;
 	while (!ret && *reader.at) {
 		*last = calloc(1, sizeof(**last));
-		ret = *last ? read_term(&reader, *last)
-			    : daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		ret = *last ? read_term(&reader, *last) : daemon_no_memory(err);
 		if (!ret && *reader.at && (*reader.at != ',' || !reader.at[1]))
 			ret = wrong(&reader, "a comma and another term are expected");
 		if (!ret && *reader.at)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's errors, and its lines on standard error. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -36,4 +37,9 @@ int daemon_fail(struct snapdrv_error *err, int code, int errnum, const char *for
 	vsnprintf(err->message, sizeof(err->message), format, args);
 	va_end(args);
 	return -errnum;
+}
+
+int daemon_no_memory(struct snapdrv_error *err)
+{
+	return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
 }

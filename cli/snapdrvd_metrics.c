@@ -302,7 +302,7 @@ int metrics_start(struct stores *stores, int listen_fd, struct metrics **ret_met
 	if (!metrics) {
 		if (listen_fd >= 0)
 			close(listen_fd);
-		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return daemon_no_memory(err);
 	}
 	pthread_mutex_init(&metrics->lock, NULL);
 	metrics->stores = stores;

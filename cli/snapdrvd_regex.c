@@ -23,11 +23,6 @@ struct regex {
 	pcre2_match_context *limits;
 };
 
-static int no_memory(struct snapdrv_error *err)
-{
-	return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
-}
-
 static int compile(struct regex *regex, const char *pattern, struct snapdrv_error *err)
 {
 	PCRE2_UCHAR why[128];
@@ -47,13 +42,13 @@ static int compile(struct regex *regex, const char *pattern, struct snapdrv_erro
 int regex_new(const char *pattern, struct regex **ret_regex, struct snapdrv_error *err)
 {
 	struct regex *regex = calloc(1, sizeof(*regex));
-	int ret = regex ? compile(regex, pattern, err) : no_memory(err);
+	int ret = regex ? compile(regex, pattern, err) : daemon_no_memory(err);
 
 	if (!ret) {
 		regex->data = pcre2_match_data_create(1, NULL);
 		regex->limits = pcre2_match_context_create(NULL);
 		if (!regex->data || !regex->limits)
-			ret = no_memory(err);
+			ret = daemon_no_memory(err);
 	}
 	if (ret) {
 		regex_free(regex);
@@ -73,7 +68,7 @@ int regex_matches(const struct regex *regex, const char *text, struct snapdrv_er
 	if (ret >= 0 || ret == PCRE2_ERROR_NOMATCH)
 		return ret >= 0;
 	if (ret == PCRE2_ERROR_NOMEMORY)
-		return no_memory(err);
+		return daemon_no_memory(err);
 	return daemon_fail(err, SNAPDRV_USAGE, EINVAL, "a regular expression takes too long");
 }
 

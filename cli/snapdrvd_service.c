@@ -14,7 +14,7 @@ uint8_t *message_pack(const ProtobufCMessage *message, size_t *ret_size, struct 
 	uint8_t *data = malloc(size + 1);
 
 	if (!data) {
-		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		daemon_no_memory(err);
 		return NULL;
 	}
 	*ret_size = protobuf_c_message_pack(message, data);
@@ -91,7 +91,7 @@ Containerd__Types__Mount **mounts_pack(const struct snapdrv_mounts *mounts,
 	if (!list || !messages) {
 		free(list);
 		free(messages);
-		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		daemon_no_memory(err);
 		return NULL;
 	}
 	list[0] = messages;
@@ -114,7 +114,7 @@ int mounts_read(Containerd__Types__Mount **messages, size_t count,
 	struct snapdrv_mount *mounts = calloc(count + 1, sizeof(*mounts));
 
 	if (!mounts)
-		return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		return daemon_no_memory(err);
 	for (size_t i = 0; i < count; i++)
 		mounts[i] = (struct snapdrv_mount){messages[i]->type, messages[i]->source,
 						   messages[i]->options, messages[i]->n_options};

@@ -22,11 +22,6 @@ typedef Containerd__Services__Snapshots__V1__ListSnapshotsRequest ListRequest;
 #define MESSAGE(name) Containerd__Services__Snapshots__V1__##name
 #define CALL(name) containerd__services__snapshots__v1__##name
 
-static int no_memory(struct snapdrv_error *err)
-{
-	return daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
-}
-
 /* ---- labels -------------------------------------------------------------------------------- */
 
 /* Each message has a type of its own for an entry of a map; they are one in all but name. */
@@ -46,7 +41,7 @@ static int read_labels(void *entries, size_t count, struct snapdrv_label **ret_l
 	struct snapdrv_label *labels = calloc(count + 1, sizeof(*labels));
 
 	if (!labels)
-		return no_memory(err);
+		return daemon_no_memory(err);
 	for (size_t i = 0; i < count; i++) {
 		const Entry *entry = ((Entry **)entries)[i];
 
@@ -87,7 +82,7 @@ static int info_pack(struct packed_info *packed, const struct snapdrv_snapshot *
 	packed->labels = calloc(snapshot->n_labels + 1, sizeof(*packed->labels));
 	if (!packed->entries || !packed->labels) {
 		info_done(packed);
-		return no_memory(err);
+		return daemon_no_memory(err);
 	}
 	for (size_t i = 0; i < snapshot->n_labels; i++) {
 		CALL(info__labels_entry__init)(&packed->entries[i]);
@@ -266,7 +261,7 @@ static int read_update(const UpdateRequest *request, struct snapdrv_label **ret_
 		return read_labels(request->info->labels, request->info->n_labels, ret_labels, err);
 	labels = calloc(n_paths, sizeof(*labels));
 	if (!labels)
-		return no_memory(err);
+		return daemon_no_memory(err);
 	for (size_t i = 0; i < n_paths; i++) {
 		labels[i].key = request->update_mask->paths[i] + strlen(LABEL_PATH);
 		labels[i].value = find_value(request->info, labels[i].key);
@@ -341,7 +336,7 @@ static int add_info(struct listing *listing, Info *info)
 		uint8_t *chunk = realloc(listing->chunk, room);
 
 		if (!chunk)
-			return no_memory(listing->err);
+			return daemon_no_memory(listing->err);
 		listing->chunk = chunk;
 		listing->room = room;
 	}
@@ -370,7 +365,7 @@ static int read_filters(struct listing *listing, const ListRequest *request)
 {
 	listing->filters = calloc(request->n_filters + 1, sizeof(struct filter *));
 	if (!listing->filters)
-		return no_memory(listing->err);
+		return daemon_no_memory(listing->err);
 	for (size_t i = 0; i < request->n_filters; i++) {
 		int ret = filter_parse(request->filters[i], &listing->filters[i], listing->err);
 

@@ -40,7 +40,7 @@ struct handle *stores_take(struct stores *stores, enum dirt most, struct snapdrv
 		return handle;
 	handle = calloc(1, sizeof(*handle));
 	if (!handle) {
-		daemon_fail(err, SNAPDRV_FAILED, ENOMEM, "out of memory");
+		daemon_no_memory(err);
 		return NULL;
 	}
 	if (snapdrv_open(stores->settings->root, stores->settings->driver, &handle->store, err)) {

@@ -10,3 +10,4 @@ static inline __attribute__((unused)) int hint_negative(int ret)
 }
 
 #define daemon_fail(...) hint_negative(daemon_fail(__VA_ARGS__))
+#define daemon_no_memory(...) hint_negative(daemon_no_memory(__VA_ARGS__))
