@@ -2,7 +2,6 @@
 /* Signals that ask first: a thread waits for them. */
 #include "stopping.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -44,14 +43,6 @@ static void die(int signal)
 	raise(signal);
 }
 
-static void tell(int fd)
-{
-	const uint64_t one = 1;
-
-	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-}
-
 static void *watch(void *arg)
 {
 	struct pollfd fds[] = {{.fd = stopping.signal_fd, .events = POLLIN},
@@ -71,7 +62,8 @@ static void *watch(void *arg)
 		if (stopping.signal)
 			die(n ? (int)info.ssi_signo : stopping.signal);
 		stopping.signal = (int)info.ssi_signo;
-		tell(stopping.cancel_fd);
+		/* Where that fails the second signal ends it, or the end of the grace. */
+		eventfd_write(stopping.cancel_fd, 1);
 	}
 }
 
@@ -107,9 +99,11 @@ void stopping_end(struct cli *cli)
 {
 	if (stopping.cancel_fd < 0)
 		return;
-	tell(stopping.over_fd);
-	pthread_join(stopping.thread, NULL);
-	close_all();
+	/* A thread that cannot be told goes with the process. */
+	if (!eventfd_write(stopping.over_fd, 1)) {
+		pthread_join(stopping.thread, NULL);
+		close_all();
+	}
 	if (stopping.signal) {
 		snapdrv_close(cli->store);
 		cli->store = NULL;
