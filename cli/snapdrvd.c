@@ -2,7 +2,6 @@
 /* The daemon: its start, its end, and what becomes of a call that is over. */
 #include "snapdrvd.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>

@@ -28,6 +28,17 @@ const void *rpc_detail(const struct rpc_call *call)
 	return call->method->detail;
 }
 
+static const char *name_of(const struct rpc_call *call)
+{
+	return ((const struct service_method *)rpc_detail(call))->name;
+}
+
+/* A stream: any number of replies, where the others have one. */
+static int is_list(const struct rpc_call *call)
+{
+	return !strcmp(name_of(call), "List");
+}
+
 static const ProtobufCMessageDescriptor *find_response(const char *name)
 {
 	static const struct {
@@ -81,16 +92,15 @@ static void look_at_message(const ProtobufCMessage *message)
 
 int rpc_reply(struct rpc_call *call, const void *data, size_t size, struct snapdrv_error *err)
 {
-	const struct service_method *method = call->method->detail;
 	ProtobufCMessage *message =
-		protobuf_c_message_unpack(find_response(method->name), NULL, size, data);
+		protobuf_c_message_unpack(find_response(name_of(call)), NULL, size, data);
 
 	(void)err;
 	HOLDS(message && !message->n_unknown_fields);
 	look_at_message(message);
 	protobuf_c_message_free_unpacked(message, NULL);
 	call->n_replies++;
-	HOLDS(call->n_replies == 1 || !strcmp(method->name, "List"));
+	HOLDS(call->n_replies == 1 || is_list(call));
 	return 0;
 }
 
@@ -106,8 +116,7 @@ static void serve(struct daemon *daemon, const struct rpc_method *methods, struc
 	call.method = &methods[fuzz_take(&message) % n_methods];
 	ret = call.method->serve(&call, message.data, message.size, daemon, &err);
 	HOLDS(!ret == !err.code && !ret == !err.message[0]);
-	HOLDS(ret || call.n_replies == 1 ||
-	      !strcmp(call.method->path + strlen(call.method->path) - 4, "List"));
+	HOLDS(ret || call.n_replies == 1 || is_list(&call));
 }
 
 /* Whatever was asked for, the database and the files fit. */
